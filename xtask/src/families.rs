@@ -1,0 +1,87 @@
+//! The families of algorithms: folders in which every file is one method with one source.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::outcome::{Failure, Outcome};
+
+/// A folder of methods.
+pub(crate) struct Family {
+    pub(crate) title: &'static str,
+    /// Relative to the root of the workspace.
+    pub(crate) folder: &'static str,
+    /// Files of the folder that are no method.
+    support: &'static [&'static str],
+    /// Whether every method is somebody's: an identity operator has no paper.
+    pub(crate) cited: bool,
+}
+
+/// In the order of `docs/methods.md`.
+pub(crate) const FAMILIES: &[Family] = &[
+    Family {
+        title: "Noise schedules",
+        folder: "crates/core/src/schedule",
+        support: &["mod.rs", "scaled.rs"],
+        cited: true,
+    },
+    Family {
+        title: "Processes",
+        folder: "crates/sde/src",
+        support: &["lib.rs", "forward.rs", "process.rs"],
+        cited: true,
+    },
+    Family {
+        title: "Solvers",
+        folder: "crates/solvers/src",
+        support: &["lib.rs", "integrate.rs", "recorder.rs"],
+        cited: true,
+    },
+    Family {
+        title: "Operators",
+        folder: "crates/physics/src/operators",
+        support: &["mod.rs"],
+        cited: false,
+    },
+    Family {
+        title: "Guidance",
+        folder: "crates/fidelity/src/guidance",
+        support: &["mod.rs", "isotropic.rs"],
+        cited: true,
+    },
+    Family {
+        title: "Posterior samplers",
+        folder: "crates/samplers/src",
+        support: &["lib.rs", "draw.rs", "error.rs", "sampler.rs"],
+        cited: true,
+    },
+];
+
+impl Family {
+    /// The files of the methods, sorted by name.
+    pub(crate) fn files(&self, root: &Path) -> Outcome<Vec<PathBuf>> {
+        let folder = root.join(self.folder);
+        let mut files: Vec<PathBuf> = entries(&folder)?
+            .into_iter()
+            .filter(|path| self.holds_method(path))
+            .collect();
+        files.sort();
+        Ok(files)
+    }
+
+    fn holds_method(&self, path: &Path) -> bool {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        path.is_file() && name.ends_with(".rs") && !self.support.contains(&name)
+    }
+}
+
+/// What lies in `folder`.
+pub(crate) fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let failure = |source| Failure::io(folder, source);
+    let entries = fs::read_dir(folder).map_err(failure)?;
+    entries
+        .map(|entry| entry.map(|entry| entry.path()).map_err(failure))
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! `docs/methods.md`: a table of the methods of each family, generated from their headers.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use crate::families::{FAMILIES, Family};
+use crate::header::Header;
+use crate::outcome::{Failure, Finding, Outcome, none};
+use crate::workspace::Workspace;
+
+const PAGE: &str = "docs/methods.md";
+
+/// Writes the page, or with `--check` compares it.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Outcome {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => {
+            let path = workspace.root.join(PAGE);
+            fs::write(&path, page(&workspace.root)?).map_err(|source| Failure::io(&path, source))
+        }
+        ["--check"] => check(&workspace.root),
+        _ => Err(Failure::Usage(format!(
+            "found `docs {}`, expected `docs [--check]`",
+            words.join(" ")
+        ))),
+    }
+}
+
+/// Whether the page is what would be written now.
+pub(crate) fn check(root: &Path) -> Outcome {
+    let path = root.join(PAGE);
+    let found = fs::read_to_string(&path).map_err(|source| Failure::io(&path, source))?;
+    none(difference(&found, &page(root)?).into_iter().collect())
+}
+
+fn difference(found: &str, expected: &str) -> Option<Finding> {
+    if found == expected {
+        return None;
+    }
+    let same = found
+        .lines()
+        .zip(expected.lines())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let line = |text: &str| {
+        format!(
+            "`{}`",
+            text.lines().nth(same).unwrap_or("the end of the file")
+        )
+    };
+    Some(Finding {
+        file: PAGE.to_owned(),
+        line: same + 1,
+        found: line(found),
+        expected: format!("{} (run `cargo xtask docs`)", line(expected)),
+    })
+}
+
+fn page(root: &Path) -> Outcome<String> {
+    let mut page = String::from(
+        "# Methods\n\nGenerated from the first lines of each file by `cargo xtask docs`; edit those.\n",
+    );
+    for family in FAMILIES {
+        let rows: Vec<String> = family
+            .files(root)?
+            .iter()
+            .map(|file| row(family, file))
+            .collect::<Outcome<_>>()?;
+        let heading = format!(
+            "\n## {}\n\n| method | what | source |\n|---|---|---|\n",
+            family.title
+        );
+        let _ = write!(page, "{heading}{}", rows.concat());
+    }
+    Ok(page)
+}
+
+fn row(family: &Family, file: &Path) -> Outcome<String> {
+    let source = fs::read_to_string(file).map_err(|source| Failure::io(file, source))?;
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    Ok(format_row(family.folder, &stem, &Header::parse(&source)))
+}
+
+fn format_row(folder: &str, stem: &str, header: &Header) -> String {
+    // Links to Rust items lead nowhere from a page, and a bare `|` would end the cell.
+    let summary = header
+        .summary
+        .replace("[`", "`")
+        .replace("`]", "`")
+        .replace('|', "\\|");
+    let links: Vec<String> = header
+        .links
+        .iter()
+        .map(|link| format!("[{}]({})", link.label, link.url))
+        .collect();
+    format!(
+        "| [`{stem}`](../{folder}/{stem}.rs) | {summary} | {} |\n",
+        links.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_links_the_file_and_its_sources() {
+        let header =
+            Header::parse("//! The law of [`Prior`] p(y|x).\n//!\n//! <https://arxiv.org/abs/1>");
+        assert_eq!(
+            format_row("crates/a/src", "law", &header),
+            "| [`law`](../crates/a/src/law.rs) | The law of `Prior` p(y\\|x) | [arXiv:1](https://arxiv.org/abs/1) |\n"
+        );
+    }
+
+    #[test]
+    fn a_stale_page_is_found_at_its_first_different_line() {
+        assert_eq!(difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(
+            difference("a\nb\n", "a\nc\n").map(|finding| finding.line),
+            Some(2)
+        );
+        assert_eq!(
+            difference("a\n", "a\nb\n").map(|finding| finding.line),
+            Some(2)
+        );
+    }
+}
