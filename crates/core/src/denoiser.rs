@@ -1,0 +1,114 @@
+//! Denoisers, scores and the networks behind them.
+//!
+//! `D(x; sigma)` estimates `E[x_0 | x_0 + sigma n = x]`. Tweedie's formula turns it into the score of the prior smoothed by
+//! Gaussian noise of level `sigma`: `grad log p_sigma(x) = (D(x; sigma) - x) / sigma^2`
+//! (Efron 2011, eq. 1.4, <https://doi.org/10.1198/jasa.2011.tm11181>).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::tensor::Tensor;
+
+/// `D(x; sigma)`, an estimate of `E[x_0 | x_0 + sigma n = x]`, `n ~ N(0, I)`.
+///
+/// `noisy` and the result are `[batch, channels, height, width]` for images (`D = 4`); `sigma > 0` is in the units of `x`
+/// (for images, of pixels in [0, 1]). A row's result depends on that row alone.
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use tweedie_core::Denoiser;
+///
+/// /// Shrinks towards grey: exact for a standard normal prior.
+/// struct Shrink;
+/// impl Denoiser for Shrink {
+///     fn denoise(&self, noisy: Tensor<4>, sigma: f64) -> Tensor<4> {
+///         noisy / (1.0 + sigma * sigma)
+///     }
+/// }
+/// ```
+pub trait Denoiser<const D: usize = 4> {
+    /// The denoised batch, of the shape of `noisy`.
+    fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D>;
+}
+
+impl<const D: usize, T: Denoiser<D> + ?Sized> Denoiser<D> for &T {
+    fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
+        (**self).denoise(noisy, sigma)
+    }
+}
+
+impl<const D: usize, T: Denoiser<D> + ?Sized> Denoiser<D> for Box<T> {
+    fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
+        (**self).denoise(noisy, sigma)
+    }
+}
+
+/// Score of the smoothed prior, by Tweedie's formula. Every denoiser has one.
+pub trait Score<const D: usize = 4>: Denoiser<D> {
+    /// `grad log p_sigma(noisy)`, of the shape of `noisy`; `sigma > 0`.
+    fn score(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
+        (self.denoise(noisy.clone(), sigma) - noisy).div_scalar(sigma * sigma)
+    }
+}
+
+impl<const D: usize, T: Denoiser<D> + ?Sized> Score<D> for T {}
+
+/// Counts evaluations of the denoiser it wraps, so that the number quoted for a method is measured and not declared.
+///
+/// One call on a batch counts once.
+#[derive(Debug, Default)]
+pub struct Counted<T> {
+    inner: T,
+    evaluations: AtomicUsize,
+}
+
+impl<T> Counted<T> {
+    /// A denoiser with its count at zero.
+    pub fn new(inner: T) -> Self {
+        Self {
+            inner,
+            evaluations: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many times the denoiser ran (the NFE of the literature).
+    pub fn evaluations(&self) -> usize {
+        self.evaluations.load(Ordering::Relaxed)
+    }
+}
+
+impl<const D: usize, T: Denoiser<D>> Denoiser<D> for Counted<T> {
+    fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+        self.inner.denoise(noisy, sigma)
+    }
+}
+
+/// What a network is told beside the image.
+#[derive(Clone, Debug)]
+pub struct Conditioning {
+    /// One noise label per sample, `[batch]`, in the units that the network was trained with: see
+    /// [`NoiseLabel`](crate::NoiseLabel).
+    pub noise: Tensor<1>,
+}
+
+impl Conditioning {
+    /// The same noise label for each row of `x`.
+    pub fn uniform<const D: usize>(label: f64, x: &Tensor<D>) -> Self {
+        Self {
+            noise: Tensor::full([x.dims()[0]], label, (&x.device(), x.dtype())),
+        }
+    }
+}
+
+/// A network conditioned on one noise label per sample: what training optimises and
+/// [`Preconditioned`](crate::Preconditioned) turns into a [`Denoiser`].
+pub trait Backbone<const D: usize = 4> {
+    /// The network's raw output, of the shape of `x`.
+    fn forward(&self, x: Tensor<D>, conditioning: Conditioning) -> Tensor<D>;
+}
+
+impl<const D: usize, T: Backbone<D> + ?Sized> Backbone<D> for &T {
+    fn forward(&self, x: Tensor<D>, conditioning: Conditioning) -> Tensor<D> {
+        (**self).forward(x, conditioning)
+    }
+}

@@ -1,0 +1,16 @@
+//! The laws that every schedule, grid, denoiser and random stream obeys.
+
+#[cfg(test)]
+mod autodiff;
+#[cfg(test)]
+mod denoisers;
+#[cfg(test)]
+mod grids;
+#[cfg(test)]
+mod on_device;
+#[cfg(test)]
+mod preconditioning;
+#[cfg(test)]
+mod randomness;
+#[cfg(test)]
+mod schedules;

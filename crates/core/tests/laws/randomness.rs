@@ -1,0 +1,100 @@
+//! Random streams: independence of batch, and the right law.
+
+use burn::tensor::DType;
+use rand::Rng as _;
+use tweedie_core::{Noise, Rng, stream};
+use tweedie_testkit::{assert_z, device, values, z_bound};
+
+fn exact_rng(seed: u64) -> Rng {
+    Rng::seeded(seed, &device()).with_dtype(DType::F64)
+}
+
+#[test]
+fn a_row_depends_on_seed_and_index_alone() {
+    let together = values(&exact_rng(5).normal([6, 4]));
+    for row in 0..6 {
+        let alone = values(&exact_rng(5).starting_at(row as u64).normal([1, 4]));
+        assert_eq!(alone, together[4 * row..4 * row + 4]);
+    }
+    assert_ne!(together, values(&exact_rng(6).normal([6, 4])));
+}
+
+#[test]
+fn later_calls_continue_the_streams_whatever_the_batch_was() {
+    let mut rng = exact_rng(5);
+    rng.normal([2, 3]);
+    let second = values(&rng.normal([2, 3]));
+    let mut alone = exact_rng(5).starting_at(1);
+    alone.normal([1, 3]);
+    assert_eq!(values(&alone.normal([1, 3])), second[3..]);
+}
+
+#[test]
+fn forks_are_repeatable_and_differ() {
+    let rng = exact_rng(5);
+    let draw = |mut rng: Rng| values(&rng.normal([1, 8]));
+    assert_eq!(draw(rng.fork(1)), draw(rng.fork(1)));
+    assert_ne!(draw(rng.fork(1)), draw(rng.fork(2)));
+    assert_ne!(draw(rng.fork(1)), draw(rng.clone()));
+    assert_ne!(draw(rng.fork(1)), draw(exact_rng(1)));
+}
+
+#[test]
+fn streams_differ() {
+    let first: Vec<u64> = (0..64).map(|index| stream(9, index).next_u64()).collect();
+    let mut unique = first.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), first.len());
+    assert_ne!(stream(10, 0).next_u64(), first[0]);
+}
+
+/// Mean, variance and fourth moment with their standard errors, over all rows and in the correlation of neighbours.
+fn standardised_moments(draws: &[f64], row: usize) -> [f64; 4] {
+    let n = draws.len() as f64;
+    let moment = |power: i32| draws.iter().map(|z| z.powi(power)).sum::<f64>() / n;
+    let neighbours = draws
+        .iter()
+        .zip(&draws[row..])
+        .map(|(a, b)| a * b)
+        .sum::<f64>()
+        / (n - row as f64);
+    [
+        moment(1) * n.sqrt(),
+        (moment(2) - 1.0) * (n / 2.0).sqrt(),
+        (moment(4) - 3.0) * (n / 96.0).sqrt(),
+        neighbours * (n - row as f64).sqrt(),
+    ]
+}
+
+#[test]
+fn normal_numbers_have_the_normal_law() {
+    let draws = values(&exact_rng(2).normal([400, 500]));
+    let z = standardised_moments(&draws, 500);
+    assert_z("moments and correlation of rows", &z, &[0.0; 4], &[1.0; 4]);
+    // Negative control: a variance wrong by two percent.
+    let wrong: Vec<f64> = draws.iter().map(|z| 1.01 * z).collect();
+    assert!(standardised_moments(&wrong, 500)[1] > z_bound(4));
+}
+
+#[test]
+fn increments_have_the_variance_of_their_span() {
+    let z = values(&exact_rng(3).normal([2, 5]));
+    let dw = values(&Noise::<2>::increment(&mut exact_rng(3), [2, 5], 0.75, 0.5));
+    for (z, dw) in z.iter().zip(dw) {
+        assert!((dw - 0.5 * z).abs() < 1e-15);
+    }
+}
+
+#[test]
+fn uniform_numbers_fill_the_unit_interval() {
+    let mut rng = exact_rng(4);
+    let draws = values(&rng.uniform([100, 1000]));
+    assert!(draws.iter().all(|u| (0.0..1.0).contains(u)));
+    let n = draws.len() as f64;
+    let mean = draws.iter().sum::<f64>() / n;
+    let square = draws.iter().map(|u| u * u).sum::<f64>() / n;
+    let se = [(1.0 / 12.0 / n).sqrt(), (4.0 / 45.0 / n).sqrt()];
+    assert_z("uniform", &[mean, square], &[0.5, 1.0 / 3.0], &se);
+    assert_eq!(rng.uniform_per_row(7).len(), 7);
+}
