@@ -1,0 +1,78 @@
+//! Gaussian noise: `f(x) = |A(x) - y|^2 / (2 noise_std^2)`.
+
+use burn::tensor::Tensor;
+use tweedie_physics::{ConjugateGradient, ForwardOperator, LinearOperator, squared_norm};
+
+use crate::{DataFidelity, FidelityError, Proximal, error::require_positive};
+
+/// `f(x) = |A(x) - y|^2 / (2 noise_std^2)`.
+///
+/// `grad f(x) = J_A(x)^T (A(x) - y) / noise_std^2`. The proximal operator needs a linear `A`; with
+/// `d = noise_std^2 / step` it is `x + (A^T A + d I)^-1 A^T (y - A x)`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use tweedie_fidelity::{L2, Proximal};
+/// use tweedie_physics::Identity;
+///
+/// # fn main() -> Result<(), tweedie_fidelity::FidelityError> {
+/// let device = Device::flex();
+/// let data = L2::new(Identity, Tensor::<4>::ones([1, 1, 2, 2], &device), 1.0)?;
+/// let halfway = data.prox(Tensor::<4>::zeros([1, 1, 2, 2], &device), 1.0);
+/// assert_eq!(halfway.mean().into_scalar::<f32>(), 0.5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct L2<A, const Y: usize = 4> {
+    operator: A,
+    y: Tensor<Y>,
+    noise_std: f64,
+    cg: ConjugateGradient,
+}
+
+impl<A, const Y: usize> L2<A, Y> {
+    /// The measurement `y` has one row for all images, or one for each. `noise_std > 0` is in the units of `y`.
+    ///
+    /// # Errors
+    /// Unless `noise_std` is finite and above 0.
+    pub fn new(operator: A, y: Tensor<Y>, noise_std: f64) -> Result<Self, FidelityError> {
+        require_positive("noise_std", noise_std)?;
+        Ok(Self {
+            operator,
+            y,
+            noise_std,
+            cg: ConjugateGradient::default(),
+        })
+    }
+
+    /// The same term with another budget for the proximal operator of an `A` without closed form.
+    pub fn with_cg(self, cg: ConjugateGradient) -> Self {
+        Self { cg, ..self }
+    }
+
+    fn variance(&self) -> f64 {
+        self.noise_std * self.noise_std
+    }
+}
+
+impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> DataFidelity<X> for L2<A, Y> {
+    fn value(&self, x: Tensor<X>) -> Tensor<1> {
+        squared_norm(self.operator.forward(x) - self.y.clone()).mul_scalar(0.5 / self.variance())
+    }
+
+    fn grad(&self, x: Tensor<X>) -> Tensor<X> {
+        let residual = self.operator.forward(x.clone()) - self.y.clone();
+        self.operator.vjp(x, residual).div_scalar(self.variance())
+    }
+}
+
+impl<const X: usize, const Y: usize, A: LinearOperator<X, Y>> Proximal<X> for L2<A, Y> {
+    fn prox(&self, x: Tensor<X>, step: f64) -> Tensor<X> {
+        let misfit = self.y.clone() - self.operator.forward(x.clone());
+        let pull = self.operator.adjoint(misfit);
+        x + self
+            .operator
+            .solve_normal(pull, self.variance() / step, self.cg)
+    }
+}

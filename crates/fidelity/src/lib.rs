@@ -1,0 +1,35 @@
+//! How well an image explains a measurement: `-log p(y | x)`, and its gradient seen through the noise of a diffusion.
+//!
+//! A [`DataFidelity`] closes over the measurement `y`, the operator `A` and the noise. It has a value and a gradient, and a
+//! [`Proximal`] one also a proximal operator. A [`NoisyFidelity`] approximates `grad_x log p(y | x_sigma = x)`, the term
+//! that turns the score of the prior into the score of the posterior; [`Posterior`] adds it to a prior's denoiser, and the
+//! sum is a denoiser again, so each schedule and each solver can draw posterior samples.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use tweedie_core::{Denoiser, GaussianPrior};
+//! use tweedie_fidelity::{Isotropic, Pigdm, Posterior};
+//! use tweedie_physics::{Inpainting, LinearOperator};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = Device::flex();
+//! let prior = GaussianPrior::new(Tensor::<4>::full([1, 1, 8, 8], 0.5, &device), 0.04);
+//! let operator = Inpainting::random([8, 8], 0.5, 1, &device)?;
+//! let y = operator.adjoint(Tensor::full([1, 1, 8, 8], 0.7, &device));
+//! let guidance = Pigdm::new(operator, y, 0.05, Isotropic::new(0.04)?)?;
+//! let posterior = Posterior { prior, guidance };
+//! let estimate = posterior.denoise(Tensor::zeros([3, 1, 8, 8], &device), 1.0);
+//! assert_eq!(estimate.dims(), [3, 1, 8, 8]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod fidelity;
+mod guidance;
+mod l2;
+
+pub use error::FidelityError;
+pub use fidelity::{DataFidelity, Proximal};
+pub use guidance::{Dps, Guided, Isotropic, NoisyFidelity, Pigdm, Posterior};
+pub use l2::L2;

@@ -1,0 +1,8 @@
+//! Laws of data terms and guidance. `on_device` holds those that a backend could break.
+
+#[cfg(test)]
+mod on_device;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod registry;

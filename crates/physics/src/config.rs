@@ -1,0 +1,111 @@
+//! Measurement models by name, for configuration files and command lines.
+
+use burn::tensor::TensorCreationOptions;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AverageDownsampling, Blur, GaussianNoise, Identity, Inpainting, LinearOperator, NoiseModel,
+    PhysicsError,
+};
+
+/// An operator by name.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use tweedie_physics::{ForwardOperator, OperatorConfig};
+///
+/// # fn main() -> Result<(), tweedie_physics::PhysicsError> {
+/// let config = OperatorConfig::SuperResolution { factor: 4 };
+/// let operator = config.build([1, 1, 32, 32], &Device::flex(), 0)?;
+/// assert_eq!(operator.measurement_shape([5, 1, 32, 32])?, [5, 1, 8, 8]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum OperatorConfig {
+    /// [`Identity`].
+    Denoising,
+    /// [`Inpainting::random`].
+    Inpainting {
+        /// Fraction of pixels that are missing, in [0, 1).
+        missing: f64,
+    },
+    /// [`Blur::gaussian`].
+    Blur {
+        /// Standard deviation of the kernel in pixels, above 0.
+        sigma: f64,
+    },
+    /// [`AverageDownsampling`].
+    SuperResolution {
+        /// Side of the blocks, at least 1.
+        factor: usize,
+    },
+}
+
+impl OperatorConfig {
+    /// The operator for images of shape `image`, `[batch, channels, height, width]`; any batch size fits afterwards.
+    ///
+    /// `options` is the device, or `(&device, dtype)` for another float type than the device's own. `seed` decides which
+    /// pixels are missing.
+    ///
+    /// # Errors
+    /// If a setting is out of range, or does not fit images of that shape.
+    pub fn build(
+        &self,
+        image: [usize; 4],
+        options: impl Into<TensorCreationOptions>,
+        seed: u64,
+    ) -> Result<Box<dyn LinearOperator>, PhysicsError> {
+        let size = [image[2], image[3]];
+        let operator: Box<dyn LinearOperator> = match *self {
+            Self::Denoising => Box::new(Identity),
+            Self::Inpainting { missing } => {
+                Box::new(Inpainting::random(size, missing, seed, options)?)
+            }
+            Self::Blur { sigma } => Box::new(Blur::gaussian(size, sigma, options)?),
+            Self::SuperResolution { factor } => Box::new(AverageDownsampling::new(factor)?),
+        };
+        operator.measurement_shape(image)?;
+        Ok(operator)
+    }
+
+    /// The shape of the images whose measurements have shape `measurement`, `[batch, channels, height, width]`.
+    pub fn image_shape(&self, measurement: [usize; 4]) -> [usize; 4] {
+        let [batch, channels, height, width] = measurement;
+        match *self {
+            Self::Denoising | Self::Inpainting { .. } | Self::Blur { .. } => measurement,
+            Self::SuperResolution { factor } => [
+                batch,
+                channels,
+                height.saturating_mul(factor),
+                width.saturating_mul(factor),
+            ],
+        }
+    }
+}
+
+/// A noise model by name.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum NoiseConfig {
+    /// [`GaussianNoise`].
+    Gaussian {
+        /// Standard deviation in the units of pixels in [0, 1], at least 0.
+        std: f64,
+    },
+}
+
+impl NoiseConfig {
+    /// The noise model.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
+    pub fn build(&self) -> Result<Box<dyn NoiseModel>, PhysicsError> {
+        match *self {
+            Self::Gaussian { std } => Ok(Box::new(GaussianNoise::new(std)?)),
+        }
+    }
+}
