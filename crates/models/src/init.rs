@@ -1,0 +1,76 @@
+//! Seeded initial weights.
+//!
+//! Weights are uniform on `[-b, b]` with `b^2 = 6 / (fan_in + fan_out)` (Glorot & Bengio 2010, eq. 16,
+//! <https://proceedings.mlr.press/v9/glorot10a.html>), as in the networks of Ho et al. 2020; biases are zero. The last
+//! layer of a residual branch starts at zero, so that the branch starts as the identity.
+//!
+//! Weight number `i`, in the order of construction, reads the stream `(seed, i)`: the weights depend on the seed alone, not
+//! on the device.
+
+use burn::{
+    module::{Initializer, Param},
+    nn::{
+        Linear, LinearConfig,
+        conv::{Conv2d, Conv2dConfig},
+    },
+    tensor::{Device, Tensor, TensorData},
+};
+use tweedie_core::Rng;
+
+/// Makes layers one after another.
+pub(crate) struct Init {
+    rng: Rng,
+    drawn: u64,
+}
+
+impl Init {
+    pub(crate) fn seeded(seed: u64, device: &Device) -> Self {
+        Self {
+            rng: Rng::seeded(seed, device),
+            drawn: 0,
+        }
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        self.rng.device()
+    }
+
+    pub(crate) fn convolution(&mut self, config: Conv2dConfig) -> Conv2d {
+        let [inputs, outputs] = config.channels;
+        let area: usize = config.kernel_size.iter().product();
+        let mut layer = self.silent_convolution(config);
+        layer.weight = self.glorot(layer.weight.dims(), area * (inputs + outputs));
+        layer
+    }
+
+    /// A convolution that starts at zero.
+    pub(crate) fn silent_convolution(&self, config: Conv2dConfig) -> Conv2d {
+        config
+            .with_initializer(Initializer::Zeros)
+            .init(self.device())
+    }
+
+    pub(crate) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
+        let mut layer = LinearConfig::new(inputs, outputs)
+            .with_initializer(Initializer::Zeros)
+            .init(self.device());
+        layer.weight = self.glorot([inputs, outputs], inputs + outputs);
+        layer
+    }
+
+    fn glorot<const D: usize>(&mut self, shape: [usize; D], fans: usize) -> Param<Tensor<D>> {
+        let bound = (6.0 / fans as f64).sqrt();
+        let mut rng = self.rng.clone().starting_at(self.drawn);
+        self.drawn += 1;
+        let unit = rng.uniform([1, shape.iter().product()]).into_data();
+        // Scaled on the host: devices may contract a product and a sum into one rounding.
+        let values: Vec<f32> = unit
+            .iter::<f64>()
+            .map(|u| ((2.0 * u - 1.0) * bound) as f32)
+            .collect();
+        Param::from_tensor(Tensor::from_data(
+            TensorData::new(values, shape),
+            self.device(),
+        ))
+    }
+}

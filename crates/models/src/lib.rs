@@ -1,0 +1,52 @@
+//! Networks for diffusion models, and how their weights are stored.
+//!
+//! [`UNet`] is the network, described by a [`UNetConfig`]; it is a [`Backbone`](tweedie_core::Backbone) over images in
+//! [-1, 1]. A *model folder* is what training writes and inference reads:
+//!
+//! | file | content |
+//! |---|---|
+//! | [`MODEL_FILE`] | a [`ModelConfig`]: architecture, parametrisation, schedule, noise label, image size |
+//! | [`WEIGHTS_FILE`] | the weights |
+//! | [`EMA_FILE`] | their moving average, preferred for inference when present |
+//!
+//! [`Pretrained::open`] makes such a folder into a [`Denoiser`](tweedie_core::Denoiser) of images in [0, 1] of any size.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use tweedie_core::{Denoiser, NoiseLabel, Parametrisation, ScheduleConfig};
+//! use tweedie_models::{Architecture, ModelConfig, UNetConfig};
+//!
+//! # fn main() -> Result<(), tweedie_models::ModelError> {
+//! let device = Device::flex();
+//! let unet = UNetConfig {
+//!     base_channels: 8,
+//!     groups: 4,
+//!     ..UNetConfig::preset("tiny")?
+//! };
+//! let network = unet.init(0, &device)?;
+//! let config = ModelConfig::new(
+//!     Architecture::UNet(unet),
+//!     Parametrisation::Epsilon,
+//!     ScheduleConfig::DDPM,
+//!     NoiseLabel::Step { steps: 1000 },
+//!     [28, 28],
+//! );
+//! let denoiser = config.denoiser(network)?;
+//! let clean = denoiser.denoise(Tensor::zeros([1, 1, 30, 17], &device), 0.5);
+//! assert_eq!(clean.dims(), [1, 1, 30, 17]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod error;
+mod init;
+mod pretrained;
+mod unet;
+mod weights;
+
+pub use config::{Architecture, ImageDenoiser, MODEL_FILE, ModelConfig};
+pub use error::{Mismatch, ModelError};
+pub use pretrained::{EMA_FILE, Pretrained, WEIGHTS_FILE};
+pub use unet::{TimeInjection, UNet, UNetConfig, sinusoidal_embedding};
+pub use weights::{load_weights, save_weights};

@@ -1,0 +1,217 @@
+//! The shape of a U-Net, what is refused, and the presets.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ModelError;
+
+/// How the embedded noise label `e` reaches a residual block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TimeInjection {
+    /// `h + W e` before the second norm (Ho et al. 2020, <https://arxiv.org/abs/2006.11239>).
+    Add,
+    /// `GroupNorm(h) (1 + w) + b` with `(w, b) = W e` (Nichol & Dhariwal 2021, section 3,
+    /// <https://arxiv.org/abs/2102.09672>).
+    ScaleShift,
+}
+
+/// The shape of a [`UNet`](super::UNet).
+///
+/// Level `i` works on images of `1 / 2^i` of the size with `base_channels * channel_multipliers[i]` channels.
+///
+/// ```
+/// use tweedie_models::UNetConfig;
+///
+/// # fn main() -> Result<(), tweedie_models::ModelError> {
+/// let colour = UNetConfig { channels: 3, ..UNetConfig::preset("tiny")? };
+/// colour.validate()?;
+/// assert_eq!(colour.multiple(), 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UNetConfig {
+    /// Channels of the images: 1 for grey, 3 for colour.
+    pub channels: usize,
+    /// Channels at full resolution per unit of multiplier; even, at least 4.
+    pub base_channels: usize,
+    /// One entry per level, full resolution first.
+    pub channel_multipliers: Vec<usize>,
+    /// Residual blocks per level of the encoder; the decoder has one more.
+    pub blocks_per_level: usize,
+    /// Levels with self-attention after each block, counted from 0 at full resolution. The bottom always has one.
+    pub attention_levels: Vec<usize>,
+    /// Heads of each attention layer.
+    pub heads: usize,
+    /// Groups of each normalisation.
+    pub groups: usize,
+    /// Probability in [0, 1) with which a residual block drops a number while training.
+    pub dropout: f64,
+    /// How the noise label reaches the residual blocks.
+    pub time_injection: TimeInjection,
+}
+
+impl UNetConfig {
+    /// Names of the presets, smallest first.
+    pub const PRESETS: &[&str] = &["tiny", "small", "ddpm-cifar10"];
+
+    /// A named configuration.
+    ///
+    /// | name | images | parameters |
+    /// |---|---|---|
+    /// | `tiny` | 28 to 32 pixels, grey; made for CPUs | 937 281 |
+    /// | `small` | 28 to 64 pixels, grey | 9 248 881 |
+    /// | `ddpm-cifar10` | 32 pixels, colour; the network of Ho et al. 2020, <https://arxiv.org/abs/2006.11239> | 35 746 307 |
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownPreset`] for another name.
+    pub fn preset(name: &str) -> Result<Self, ModelError> {
+        match name {
+            "tiny" => Ok(Self {
+                channels: 1,
+                base_channels: 16,
+                channel_multipliers: vec![1, 2, 5],
+                blocks_per_level: 1,
+                attention_levels: vec![],
+                heads: 1,
+                groups: 8,
+                dropout: 0.0,
+                time_injection: TimeInjection::ScaleShift,
+            }),
+            "small" => Ok(Self {
+                channels: 1,
+                base_channels: 48,
+                channel_multipliers: vec![1, 2, 4],
+                blocks_per_level: 2,
+                attention_levels: vec![2],
+                heads: 4,
+                groups: 8,
+                dropout: 0.1,
+                time_injection: TimeInjection::ScaleShift,
+            }),
+            "ddpm-cifar10" => Ok(Self {
+                channels: 3,
+                base_channels: 128,
+                channel_multipliers: vec![1, 2, 2, 2],
+                blocks_per_level: 2,
+                attention_levels: vec![1],
+                heads: 1,
+                groups: 32,
+                dropout: 0.1,
+                time_injection: TimeInjection::Add,
+            }),
+            _ => Err(ModelError::UnknownPreset {
+                found: name.into(),
+                expected: Self::PRESETS,
+            }),
+        }
+    }
+
+    /// What height and width must be divisible by: `2^(levels - 1)`.
+    pub fn multiple(&self) -> usize {
+        1 << self.channel_multipliers.len().saturating_sub(1)
+    }
+
+    /// Whether the network takes images of this size without padding.
+    ///
+    /// # Errors
+    /// [`ModelError::Size`] when it does not.
+    pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
+        let multiple = self.multiple();
+        let fits = |size: usize| size > 0 && size.is_multiple_of(multiple);
+        if fits(height) && fits(width) {
+            return Ok(());
+        }
+        Err(ModelError::Size {
+            multiple,
+            height,
+            width,
+        })
+    }
+
+    /// Refuses what no network can be.
+    ///
+    /// # Errors
+    /// [`ModelError`], naming the field.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        for (field, value) in [
+            ("channels", self.channels),
+            ("blocks_per_level", self.blocks_per_level),
+            ("heads", self.heads),
+            ("groups", self.groups),
+        ] {
+            if value == 0 {
+                return Err(ModelError::Zero { field });
+            }
+        }
+        if self.base_channels < 4 || !self.base_channels.is_multiple_of(2) {
+            return Err(ModelError::BaseChannels {
+                found: self.base_channels,
+            });
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(ModelError::OutOfRange {
+                field: "dropout",
+                expected: "in [0, 1)",
+                found: self.dropout,
+            });
+        }
+        self.validate_levels()
+    }
+
+    fn validate_levels(&self) -> Result<(), ModelError> {
+        let last = match self.channel_multipliers.len() {
+            0 => return Err(ModelError::NoLevels),
+            levels => levels - 1,
+        };
+        if self.channel_multipliers.contains(&0) {
+            return Err(ModelError::Zero {
+                field: "channel_multipliers",
+            });
+        }
+        if let Some(&found) = self.attention_levels.iter().find(|&&level| level > last) {
+            return Err(ModelError::AttentionLevel { found, last });
+        }
+        for level in 0..=last {
+            self.require_divisor("groups", self.groups, level)?;
+            if level == last || self.attention_levels.contains(&level) {
+                self.require_divisor("heads", self.heads, level)?;
+            }
+        }
+        // The decoder's last block joins level 0 with the input, whose width is that of the base.
+        if !self.base_channels.is_multiple_of(self.groups) {
+            return Err(ModelError::Indivisible {
+                field: "groups",
+                divisor: self.groups,
+                channels: self.base_channels,
+                level: 0,
+            });
+        }
+        Ok(())
+    }
+
+    fn require_divisor(
+        &self,
+        field: &'static str,
+        divisor: usize,
+        level: usize,
+    ) -> Result<(), ModelError> {
+        let channels = self.channels_at(level);
+        if channels.is_multiple_of(divisor) {
+            return Ok(());
+        }
+        Err(ModelError::Indivisible {
+            field,
+            divisor,
+            channels,
+            level,
+        })
+    }
+
+    /// Channels of a level.
+    pub(super) fn channels_at(&self, level: usize) -> usize {
+        self.base_channels * self.channel_multipliers[level]
+    }
+}

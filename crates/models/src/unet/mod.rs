@@ -1,0 +1,236 @@
+//! The U-Net of denoising diffusion models.
+//!
+//! Ho et al. 2020, appendix B, <https://arxiv.org/abs/2006.11239>: an encoder and a decoder of residual blocks, joined level
+//! by level by concatenation, with self-attention at chosen levels and always at the bottom. How the noise label reaches
+//! the blocks is a choice: see [`TimeInjection`].
+
+mod attention;
+mod config;
+mod embedding;
+mod norm;
+mod residual;
+
+use burn::{
+    module::Module,
+    nn::{GroupNorm, PaddingConfig2d, conv::Conv2d, conv::Conv2dConfig},
+    tensor::{
+        Device, Tensor, activation::silu, module::interpolate, ops::InterpolateMode,
+        ops::InterpolateOptions,
+    },
+};
+use tweedie_core::{Backbone, Conditioning};
+
+use crate::{ModelError, init::Init};
+use attention::Attention;
+pub use config::{TimeInjection, UNetConfig};
+use embedding::TimeEmbedding;
+pub use embedding::sinusoidal_embedding;
+use norm::normalised;
+use residual::ResidualBlock;
+
+/// The network; made by [`UNetConfig::init`].
+///
+/// As a [`Backbone`] it maps `[batch, channels, height, width]` to the same shape, pixels in [-1, 1]; height and width are
+/// multiples of [`UNetConfig::multiple`]. It starts as the zero function.
+///
+/// Dropout acts when a gradient can be taken. For a gradient with respect to the image alone, use `Module::valid` first,
+/// which stills it.
+///
+/// ```
+/// use burn::{module::Module, tensor::{Device, Tensor}};
+/// use tweedie_core::{Backbone, Conditioning};
+/// use tweedie_models::UNetConfig;
+///
+/// # fn main() -> Result<(), tweedie_models::ModelError> {
+/// let unet = UNetConfig::preset("tiny")?.init(0, &Device::flex())?;
+/// let x = Tensor::ones([2, 1, 8, 8], &Device::flex());
+/// let label = Conditioning::uniform(10.0, &x);
+/// assert_eq!(unet.forward(x, label).dims(), [2, 1, 8, 8]);
+/// assert_eq!(unet.num_params(), 937_281);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Module, Debug)]
+pub struct UNet {
+    time: TimeEmbedding,
+    input: Conv2d,
+    encoder: Vec<Level>,
+    bottom: Bottom,
+    decoder: Vec<Level>,
+    norm: GroupNorm,
+    output: Conv2d,
+    #[module(skip)]
+    config: UNetConfig,
+}
+
+/// The blocks of one resolution, and the convolution that leads to the next.
+#[derive(Module, Debug)]
+struct Level {
+    stages: Vec<Stage>,
+    resample: Option<Conv2d>,
+}
+
+#[derive(Module, Debug)]
+struct Stage {
+    residual: ResidualBlock,
+    attention: Option<Attention>,
+}
+
+#[derive(Module, Debug)]
+struct Bottom {
+    first: ResidualBlock,
+    attention: Attention,
+    second: ResidualBlock,
+}
+
+impl Stage {
+    fn new(config: &UNetConfig, level: usize, inputs: usize, init: &mut Init) -> Self {
+        let outputs = config.channels_at(level);
+        Self {
+            residual: ResidualBlock::new(config, inputs, outputs, init),
+            attention: config
+                .attention_levels
+                .contains(&level)
+                .then(|| Attention::new(config, outputs, init)),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
+        let x = self.residual.forward(x, time);
+        match &self.attention {
+            Some(attention) => attention.forward(x),
+            None => x,
+        }
+    }
+}
+
+impl UNet {
+    /// Weights from `seed`, in the order: time, input, encoder, bottom, decoder.
+    fn new(config: &UNetConfig, seed: u64, device: &Device) -> Self {
+        let mut init = Init::seeded(seed, device);
+        let last = config.channel_multipliers.len() - 1;
+        let time = TimeEmbedding::new(config.base_channels, &mut init);
+        let input = init.convolution(same(config.channels, config.base_channels));
+
+        let mut width = config.base_channels;
+        let mut skips = vec![width];
+        let mut encoder = Vec::new();
+        for level in 0..=last {
+            let mut stages = Vec::new();
+            for _ in 0..config.blocks_per_level {
+                stages.push(Stage::new(config, level, width, &mut init));
+                width = config.channels_at(level);
+                skips.push(width);
+            }
+            let resample = (level < last).then(|| {
+                skips.push(width);
+                init.convolution(halving(width))
+            });
+            encoder.push(Level { stages, resample });
+        }
+        let bottom = Bottom {
+            first: ResidualBlock::new(config, width, width, &mut init),
+            attention: Attention::new(config, width, &mut init),
+            second: ResidualBlock::new(config, width, width, &mut init),
+        };
+        let mut decoder = Vec::new();
+        let mut skips = skips.into_iter().rev();
+        for level in (0..=last).rev() {
+            let mut stages = Vec::new();
+            for skip in skips.by_ref().take(config.blocks_per_level + 1) {
+                stages.push(Stage::new(config, level, width + skip, &mut init));
+                width = config.channels_at(level);
+            }
+            let resample = (level > 0).then(|| init.convolution(same(width, width)));
+            decoder.push(Level { stages, resample });
+        }
+        Self {
+            time,
+            input,
+            encoder,
+            bottom,
+            decoder,
+            norm: norm::group_norm(config.groups, width, device),
+            output: init.silent_convolution(same(width, config.channels)),
+            config: config.clone(),
+        }
+    }
+
+    /// What the network was made from.
+    pub fn config(&self) -> &UNetConfig {
+        &self.config
+    }
+}
+
+impl UNetConfig {
+    /// A network with weights that depend on `seed` alone. On an autodiff device it can be trained.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init(&self, seed: u64, device: &Device) -> Result<UNet, ModelError> {
+        self.validate()?;
+        Ok(UNet::new(self, seed, device))
+    }
+}
+
+impl Backbone for UNet {
+    /// # Panics
+    /// If the number of channels or the size is not one that the network takes: see [`UNetConfig::check_size`].
+    fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
+        let [_, channels, height, width] = x.dims();
+        assert_eq!(channels, self.config.channels, "channels of the image");
+        if let Err(error) = self.config.check_size(height, width) {
+            panic!("{error}");
+        }
+        let time = self.time.forward(conditioning.noise);
+        let mut x = self.input.forward(x);
+        let mut skips = vec![x.clone()];
+        for level in &self.encoder {
+            for stage in &level.stages {
+                x = stage.forward(x, &time);
+                skips.push(x.clone());
+            }
+            if let Some(halve) = &level.resample {
+                x = halve.forward(x);
+                skips.push(x.clone());
+            }
+        }
+        x = self.bottom.first.forward(x, &time);
+        x = self.bottom.attention.forward(x);
+        x = self.bottom.second.forward(x, &time);
+        for level in &self.decoder {
+            for stage in &level.stages {
+                let skip = skips.pop().expect("the encoder made one per stage");
+                x = stage.forward(Tensor::cat(vec![x, skip], 1), &time);
+            }
+            if let Some(smooth) = &level.resample {
+                x = smooth.forward(doubled(x));
+            }
+        }
+        self.output.forward(silu(normalised(&self.norm, x, None)))
+    }
+}
+
+/// A 3x3 convolution that keeps the size.
+fn same(inputs: usize, outputs: usize) -> Conv2dConfig {
+    Conv2dConfig::new([inputs, outputs], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+}
+
+/// A 3x3 convolution that halves an even size; zeros are added at the bottom and at the right only, as in the published
+/// networks.
+fn halving(channels: usize) -> Conv2dConfig {
+    Conv2dConfig::new([channels, channels], [3, 3])
+        .with_stride([2, 2])
+        .with_padding(PaddingConfig2d::Explicit(0, 0, 1, 1))
+}
+
+/// A 1x1 convolution.
+fn pointwise(inputs: usize, outputs: usize) -> Conv2dConfig {
+    Conv2dConfig::new([inputs, outputs], [1, 1])
+}
+
+/// Each pixel repeated in a 2x2 square.
+fn doubled(x: Tensor<4>) -> Tensor<4> {
+    let nearest = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
+    interpolate(x, nearest)
+}

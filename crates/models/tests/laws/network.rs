@@ -1,0 +1,168 @@
+//! The network as a function.
+
+use burn::{
+    module::Module,
+    tensor::{DType, Tensor},
+};
+use tweedie_core::{Backbone, Conditioning, Rng, value_and_vjp};
+use tweedie_models::{TimeInjection, UNetConfig};
+use tweedie_testkit::{assert_close, assert_vjp, assert_z, device, values};
+
+use crate::support::{awake, in_double, small, untrained, weights};
+
+const INJECTIONS: [TimeInjection; 2] = [TimeInjection::Add, TimeInjection::ScaleShift];
+
+#[test]
+fn weights_depend_on_the_seed_alone() {
+    let config = small(TimeInjection::ScaleShift);
+    let first = weights(&config.init(7, &device()).unwrap());
+    let again = weights(&config.init(7, &device()).unwrap());
+    let trainable = weights(&config.init(7, &device().autodiff()).unwrap());
+    let other = weights(&config.init(8, &device()).unwrap());
+    assert_eq!(first, again);
+    assert_eq!(first, trainable);
+    assert_ne!(first, other);
+}
+
+#[test]
+fn no_two_layers_start_alike() {
+    let all = weights(&small(TimeInjection::Add).init(7, &device()).unwrap());
+    let drawn: Vec<_> = all
+        .iter()
+        .filter(|layer| layer.iter().any(|&w| w != 0.0 && w != 1.0))
+        .collect();
+    assert!(drawn.len() > 10);
+    for (i, a) in drawn.iter().enumerate() {
+        for b in &drawn[..i] {
+            assert_ne!(a[..4], b[..4]);
+        }
+    }
+}
+
+#[test]
+fn weights_are_uniform_with_the_variance_of_glorot() {
+    let config = UNetConfig {
+        channel_multipliers: vec![1],
+        base_channels: 64,
+        attention_levels: vec![],
+        ..small(TimeInjection::Add)
+    };
+    // The second layer of the time embedding: 256 x 256, the first such tensor.
+    let all = weights(&config.init(1, &device()).unwrap());
+    let layer = all.iter().find(|layer| layer.len() == 256 * 256).unwrap();
+    let bound = (6.0 / 512.0_f64).sqrt();
+    assert!(layer.iter().all(|w| w.abs() <= bound));
+    let count = layer.len() as f64;
+    let mean = layer.iter().sum::<f64>() / count;
+    let square = layer.iter().map(|w| w * w).sum::<f64>() / count;
+    let variance = bound * bound / 3.0;
+    // Var(w) = b^2/3 and Var(w^2) = b^4 (1/5 - 1/9).
+    let errors = [variance / count, bound.powi(4) * 4.0 / 45.0 / count].map(f64::sqrt);
+    assert_z("moments", &[mean, square], &[0.0, variance], &errors);
+}
+
+#[test]
+fn it_starts_as_zero() {
+    for injection in INJECTIONS {
+        let network = small(injection).init(3, &device()).unwrap();
+        let x = Rng::seeded(1, &device()).normal([2, 2, 6, 4]);
+        let output = network.forward(x.clone(), Conditioning::uniform(12.0, &x));
+        assert!(values(&output).iter().all(|&y| y == 0.0));
+    }
+}
+
+#[test]
+fn the_label_of_each_row_matters() {
+    for injection in INJECTIONS {
+        let network = awake(&small(injection), &device());
+        let x = Rng::seeded(1, &device())
+            .normal([1, 2, 4, 4])
+            .repeat_dim(0, 2);
+        let noise = Tensor::from_floats([10.0, 400.0], &device());
+        let output = values(&network.forward(x, Conditioning { noise }));
+        let change: f64 = (0..32).map(|i| (output[i] - output[32 + i]).abs()).sum();
+        assert!(change > 0.1, "{injection:?}: changed by {change}");
+    }
+}
+
+#[test]
+fn rows_do_not_see_each_other() {
+    for injection in INJECTIONS {
+        let network = awake(&small(injection), &device());
+        let x = Rng::seeded(2, &device()).normal([3, 2, 4, 8]);
+        let noise = Tensor::from_floats([1.0, 50.0, 900.0], &device());
+        let together = network.forward(
+            x.clone(),
+            Conditioning {
+                noise: noise.clone(),
+            },
+        );
+        for row in 0..3 {
+            let noise = noise.clone().narrow(0, row, 1);
+            let alone = network.forward(x.clone().narrow(0, row, 1), Conditioning { noise });
+            let expected = values(&together.clone().narrow(0, row, 1));
+            assert_eq!(values(&alone), expected, "row {row}");
+        }
+    }
+}
+
+#[test]
+fn the_size_of_the_batch_changes_no_bit() {
+    let config = UNetConfig::preset("tiny").unwrap();
+    let network = awake(&config, &device());
+    let all = Rng::seeded(2, &device()).normal([8, 1, 28, 28]);
+    let run = |x: Tensor<4>| {
+        let label = Conditioning::uniform(300.0, &x);
+        values(&network.forward(x, label))
+    };
+    let expected = run(all.clone());
+    for rows in [1, 3] {
+        let part = run(all.clone().narrow(0, 5, rows));
+        assert_eq!(part, expected[5 * 784..(5 + rows) * 784]);
+    }
+}
+
+#[test]
+fn its_input_gradient_is_that_of_the_difference_quotient() {
+    for injection in INJECTIONS {
+        let network = in_double(awake(&small(injection), &device()));
+        let mut rng = Rng::seeded(4, &device()).with_dtype(DType::F64);
+        let [x, direction, v] = [(); 3].map(|()| rng.normal([2, 2, 4, 6]));
+        let run = |x: Tensor<4>| {
+            let label = Conditioning::uniform(40.0, &x);
+            network.forward(x, label)
+        };
+        let (_, product) = value_and_vjp(x.clone(), run, |_| v.clone());
+        assert_vjp(&format!("{injection:?}"), run, &x, &direction, &v, &product);
+    }
+}
+
+#[test]
+fn every_weight_can_be_trained() {
+    for injection in INJECTIONS {
+        let network = awake(&small(injection), &device()).train();
+        assert_eq!(untrained(&network), 0, "{injection:?}");
+        // The silent layers shield what lies before them, but are trained themselves.
+        let fresh = small(injection).init(1, &device().autodiff()).unwrap();
+        assert!(untrained(&fresh) < weights(&fresh).len());
+    }
+}
+
+#[test]
+fn a_gradient_in_the_image_wakes_no_dropout_after_valid() {
+    let config = UNetConfig {
+        dropout: 0.5,
+        ..small(TimeInjection::ScaleShift)
+    };
+    let network = awake(&config, &device()).valid();
+    let x = Rng::seeded(4, &device()).normal([1, 2, 4, 4]);
+    let run = |x: Tensor<4>| {
+        let label = Conditioning::uniform(40.0, &x);
+        network.forward(x, label)
+    };
+    let (tracked, _) = value_and_vjp(x.clone(), run, |y| y.ones_like());
+    let plain = values(&run(x));
+    let size = plain.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
+    // Attention runs through other kernels when tracked.
+    assert_close("output", &values(&tracked), &plain, 1e-5 * size);
+}

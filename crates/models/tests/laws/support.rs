@@ -1,0 +1,108 @@
+//! Small networks whose every weight matters.
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    tensor::{DType, Device, Gradients, Tensor},
+};
+use tweedie_core::{Backbone, Conditioning, Rng};
+use tweedie_models::{TimeInjection, UNet, UNetConfig};
+use tweedie_testkit::{device, values};
+
+/// Two levels, attention at both, two heads.
+pub(crate) fn small(time_injection: TimeInjection) -> UNetConfig {
+    UNetConfig {
+        channels: 2,
+        base_channels: 4,
+        channel_multipliers: vec![1, 2],
+        blocks_per_level: 1,
+        attention_levels: vec![0],
+        heads: 2,
+        groups: 2,
+        dropout: 0.0,
+        time_injection,
+    }
+}
+
+struct Disturb {
+    index: u64,
+}
+
+impl ModuleMapper for Disturb {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let mut rng = Rng::seeded(99, &param.lazy_device()).starting_at(self.index);
+        self.index += 1;
+        param.map(|x| {
+            let noise = rng.normal([1, x.shape().num_elements()]);
+            x.clone() + noise.reshape(x.dims()).mul_scalar(0.1)
+        })
+    }
+}
+
+struct Cast(DType);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|x| x.cast(self.0))
+    }
+}
+
+/// A network without a layer that is zero, or one, or silent.
+pub(crate) fn awake(config: &UNetConfig, device: &Device) -> UNet {
+    let network = config.init(5, device).unwrap();
+    network.map(&mut Disturb { index: 0 })
+}
+
+/// The same network in double precision.
+pub(crate) fn in_double(network: UNet) -> UNet {
+    network.map(&mut Cast(DType::F64))
+}
+
+#[derive(Default)]
+struct Collect(Vec<Vec<f64>>);
+
+impl ModuleVisitor for Collect {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(values(&param.val()));
+    }
+}
+
+/// All weights, tensor by tensor.
+pub(crate) fn weights(network: &UNet) -> Vec<Vec<f64>> {
+    let mut collect = Collect::default();
+    network.visit(&mut collect);
+    collect.0
+}
+
+struct Untrained<'a> {
+    gradients: &'a Gradients,
+    count: usize,
+}
+
+impl ModuleVisitor for Untrained<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let moves = param
+            .val()
+            .grad(self.gradients)
+            .is_some_and(|gradient| values(&gradient).iter().any(|&g| g != 0.0));
+        self.count += usize::from(!moves);
+    }
+}
+
+/// How many tensors of the network get no gradient in training.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the gradient with respect to the weights is what training needs"
+)]
+pub(crate) fn untrained(network: &UNet) -> usize {
+    let x = Rng::seeded(4, &device()).normal([1, network.config().channels, 4, 4]);
+    let label = Conditioning::uniform(40.0, &x);
+    let target = x.clone();
+    let loss = (network.forward(x, label) - target).square().sum();
+    let gradients = loss.backward();
+    let mut untrained = Untrained {
+        gradients: &gradients,
+        count: 0,
+    };
+    network.visit(&mut untrained);
+    untrained.count
+}
