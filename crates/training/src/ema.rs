@@ -1,0 +1,53 @@
+//! Exponential moving average of the weights, with warm-up: `w <- d_k w + (1 - d_k) theta`, `d_k = min(d, (1 + k)/(10 + k))`.
+//!
+//! Averaged weights sample better than the last ones (Ho et al. 2020, appendix B, <https://arxiv.org/abs/2006.11239>, with
+//! `d = 0.9999`). The warm-up lets a short run forget its start: it is that of TensorFlow's `ExponentialMovingAverage`.
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    optim::GradientsParams,
+    tensor::Tensor,
+};
+
+/// The decay after `step` updates, counted from 1.
+pub fn decay_at(limit: f64, step: u64) -> f64 {
+    let step = step as f64;
+    limit.min((1.0 + step) / (10.0 + step))
+}
+
+/// `decay average + (1 - decay) weights`, parameter by parameter. Both modules have the same parameters, by identity.
+///
+/// # Panics
+/// If `weights` lacks a parameter of `average`.
+pub fn averaged<M: Module>(average: M, weights: &M, decay: f64) -> M {
+    let mut collected = Collected(GradientsParams::new());
+    weights.visit(&mut collected);
+    average.map(&mut Blend {
+        weights: collected.0,
+        decay,
+    })
+}
+
+/// burn's map from parameters to tensors, here holding weights.
+struct Collected(GradientsParams);
+
+impl ModuleVisitor for Collected {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.register(param.id, param.val().without_autodiff());
+    }
+}
+
+struct Blend {
+    weights: GradientsParams,
+    decay: f64,
+}
+
+impl ModuleMapper for Blend {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let weight = self
+            .weights
+            .remove::<D>(param.id)
+            .expect("the two modules have the same parameters");
+        param.map(|average| average.mul_scalar(self.decay) + weight.mul_scalar(1.0 - self.decay))
+    }
+}

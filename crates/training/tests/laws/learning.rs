@@ -1,0 +1,164 @@
+//! Training makes the loss smaller, and visits the images in the order that it should.
+
+use std::sync::{Arc, Mutex};
+
+use burn::data::dataset::{Dataset, DatasetError};
+use tweedie_data::{Image, Phantoms};
+use tweedie_testkit::device;
+use tweedie_training::{Event, Flow, Loss, Trainer, TrainingConfig};
+
+use crate::support::{config, exact_loss, held_out, images, model, run, small, trainer};
+
+fn longer() -> TrainingConfig {
+    TrainingConfig {
+        steps: 80,
+        batch_size: 16,
+        learning_rate: 1e-2,
+        warmup_steps: 5,
+        ema_decay: 0.9,
+        ..config()
+    }
+}
+
+/// The same noise levels and noise before and after, so the two numbers are paired: an untrained network answers zero, and its
+/// loss is that of the noise itself, `1 +- sqrt(2/N)`.
+#[test]
+fn loss_falls_well_below_that_of_the_untrained_network() {
+    let held_out = Arc::new(Phantoms::new(1, 64, 8, 8).unwrap());
+    let pixels = 64.0 * 64.0;
+    let mut trainer =
+        Trainer::new(longer(), model(small()), images(), held_out, &device()).unwrap();
+    let before = trainer.validate().unwrap();
+    let error = (2.0_f64 / pixels).sqrt();
+    assert!((before.loss - 1.0).abs() < 4.9 * error, "{before:?}");
+    let folder = tempfile::tempdir().unwrap();
+    run(&mut trainer, folder.path(), None).unwrap();
+    let after = trainer.validate().unwrap();
+    assert_eq!((before.step, after.step), (0, 80));
+    assert!(
+        after.loss < before.loss - 10.0 * error,
+        "before {}, after {}, standard error {error}",
+        before.loss,
+        after.loss
+    );
+}
+
+/// Losses of the first steps, exactly.
+fn history(config: TrainingConfig) -> Vec<u64> {
+    let mut trainer = trainer(config, model(small()));
+    let folder = tempfile::tempdir().unwrap();
+    let mut losses = Vec::new();
+    trainer
+        .run(folder.path(), |event| {
+            if let Event::Step(step) = event {
+                losses.push(step.loss.to_bits());
+            }
+            Flow::Continue
+        })
+        .unwrap();
+    losses
+}
+
+#[test]
+fn a_run_depends_on_its_seed_and_on_nothing_else() {
+    let other = TrainingConfig {
+        seed: 8,
+        ..config()
+    };
+    assert_eq!(history(config()), history(config()));
+    assert_ne!(history(config()), history(other));
+}
+
+#[test]
+fn every_loss_is_one_of_its_own() {
+    let histories = [Loss::L2, Loss::L1, Loss::Huber].map(|loss| {
+        history(TrainingConfig {
+            loss,
+            steps: 3,
+            ..config()
+        })
+    });
+    assert_ne!(histories[0], histories[1]);
+    assert_ne!(histories[0], histories[2]);
+    assert_ne!(histories[1], histories[2]);
+}
+
+#[test]
+fn validation_does_not_disturb_the_run() {
+    let often = TrainingConfig {
+        validate_every: 1,
+        ..config()
+    };
+    let never = TrainingConfig {
+        validate_every: 0,
+        ..config()
+    };
+    assert_eq!(history(often), history(never));
+}
+
+#[test]
+fn validation_draws_the_same_numbers_each_time() {
+    let trainer = trainer(config(), model(small()));
+    let (first, second) = (trainer.validate().unwrap(), trainer.validate().unwrap());
+    assert_eq!(exact_loss(first), exact_loss(second));
+}
+
+/// Notes which images are read.
+struct Recorded {
+    images: Arc<Phantoms>,
+    read: Mutex<Vec<usize>>,
+}
+
+impl Dataset<Image> for Recorded {
+    fn get(&self, index: usize) -> Result<Image, DatasetError> {
+        self.read.lock().unwrap().push(index);
+        self.images.get(index)
+    }
+
+    fn len(&self) -> usize {
+        self.images.len()
+    }
+}
+
+/// The images of each epoch, in the order in which they were read.
+fn epochs(seed: u64) -> Vec<Vec<usize>> {
+    let recorded = Arc::new(Recorded {
+        images: images(),
+        read: Mutex::new(Vec::new()),
+    });
+    let config = TrainingConfig {
+        steps: 15,
+        seed,
+        ..config()
+    };
+    let mut trainer = Trainer::new(
+        config,
+        model(small()),
+        recorded.clone(),
+        held_out(),
+        &device(),
+    )
+    .unwrap();
+    recorded.read.lock().unwrap().clear();
+    let folder = tempfile::tempdir().unwrap();
+    run(&mut trainer, folder.path(), None).unwrap();
+    let read = recorded.read.lock().unwrap();
+    read.chunks(20).map(<[usize]>::to_vec).collect()
+}
+
+#[test]
+fn an_epoch_shows_every_image_once_but_those_left_over() {
+    let epochs = epochs(7);
+    assert_eq!(epochs.len(), 3);
+    for epoch in &epochs {
+        let mut sorted = epoch.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), 20, "{epoch:?}");
+        assert!(*sorted.last().unwrap() < 22);
+        assert_ne!(&sorted, epoch, "not shuffled");
+    }
+    assert_ne!(epochs[0], epochs[1]);
+    assert_ne!(epochs[1], epochs[2]);
+    assert_ne!(epochs, self::epochs(8));
+}

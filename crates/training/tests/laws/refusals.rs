@@ -1,0 +1,171 @@
+//! Data and models that cannot be trained are refused before the first step.
+
+use std::sync::Arc;
+
+use burn::data::dataset::{Dataset, DatasetError};
+use tweedie_data::{Image, Phantoms};
+use tweedie_models::ModelError;
+use tweedie_testkit::device;
+use tweedie_training::{Trainer, TrainingConfig, TrainingError};
+
+use crate::support::{config, held_out, images, model, run, small};
+
+fn refused(
+    config: TrainingConfig,
+    images: Arc<dyn Dataset<Image>>,
+    validation: Arc<dyn Dataset<Image>>,
+) -> TrainingError {
+    Trainer::new(config, model(small()), images, validation, &device())
+        .err()
+        .unwrap()
+}
+
+fn phantoms(count: usize, height: usize, width: usize) -> Arc<Phantoms> {
+    Arc::new(Phantoms::new(0, count, height, width).unwrap())
+}
+
+#[test]
+fn images_of_another_shape_are_refused() {
+    for (train, valid) in [
+        (phantoms(22, 8, 12), held_out()),
+        (images(), phantoms(22, 8, 12)),
+    ] {
+        let error = refused(config(), train, valid);
+        assert!(
+            matches!(
+                error,
+                TrainingError::ImageShape {
+                    expected: [1, 8, 8],
+                    found: [1, 8, 12]
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn too_few_images_are_refused() {
+    let error = refused(config(), phantoms(3, 8, 8), held_out());
+    assert!(
+        matches!(
+            error,
+            TrainingError::TooFewImages {
+                set: "training",
+                found: 3,
+                batch_size: 4
+            }
+        ),
+        "{error}"
+    );
+    let error = refused(config(), images(), phantoms(0, 8, 8));
+    assert!(
+        matches!(
+            error,
+            TrainingError::TooFewImages {
+                set: "validation",
+                found: 0,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn one_batch_of_images_is_enough() {
+    let few = phantoms(4, 8, 8);
+    let mut trainer =
+        Trainer::new(config(), model(small()), few, phantoms(1, 8, 8), &device()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(&mut trainer, folder.path(), None).unwrap().finished);
+}
+
+#[test]
+fn settings_are_checked() {
+    let config = TrainingConfig {
+        ema_decay: 1.5,
+        ..config()
+    };
+    assert!(matches!(
+        refused(config, images(), held_out()),
+        TrainingError::Setting {
+            field: "ema_decay",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn sizes_that_the_network_cannot_take_are_refused() {
+    let mut model = model(small());
+    model.image_size = [8, 9];
+    let odd = phantoms(22, 8, 9);
+    let error = Trainer::new(config(), model, odd.clone(), odd, &device())
+        .err()
+        .unwrap();
+    assert!(
+        matches!(
+            error,
+            TrainingError::Model(ModelError::Size {
+                multiple: 2,
+                height: 8,
+                width: 9
+            })
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn models_that_cannot_be_are_refused() {
+    let mut model = model(small());
+    model.label = tweedie_core::NoiseLabel::Step { steps: 0 };
+    let error = Trainer::new(config(), model, images(), held_out(), &device())
+        .err()
+        .unwrap();
+    assert!(
+        matches!(
+            error,
+            TrainingError::Model(ModelError::Zero { field: "steps" })
+        ),
+        "{error}"
+    );
+}
+
+/// Cannot read its last image.
+struct Damaged;
+
+impl Dataset<Image> for Damaged {
+    fn get(&self, index: usize) -> Result<Image, DatasetError> {
+        if index + 1 == self.len() {
+            return Err(DatasetError::new(std::io::Error::other(
+                "0021.png is cut short",
+            )));
+        }
+        images().get(index)
+    }
+
+    fn len(&self) -> usize {
+        20
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_read_stops_the_run_by_name() {
+    let mut trainer = Trainer::new(
+        config(),
+        model(small()),
+        Arc::new(Damaged),
+        held_out(),
+        &device(),
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let error = run(&mut trainer, folder.path(), None).unwrap_err();
+    assert!(matches!(error, TrainingError::Data { .. }), "{error}");
+    assert!(
+        error.to_string().contains("0021.png is cut short"),
+        "{error}"
+    );
+}

@@ -1,0 +1,130 @@
+//! Small networks, small images, and what is read back from them.
+
+use std::{path::Path, sync::Arc};
+
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    tensor::Tensor,
+};
+use tweedie_core::{NoiseLabel, Parametrisation, ScheduleConfig};
+use tweedie_data::Phantoms;
+use tweedie_models::{
+    Architecture, EMA_FILE, ModelConfig, TimeInjection, UNet, UNetConfig, WEIGHTS_FILE,
+    load_weights,
+};
+use tweedie_testkit::{device, values};
+use tweedie_training::{
+    Checkpoint, Event, Flow, Outcome, Trainer, TrainingConfig, TrainingError, ValidationRecord,
+};
+
+/// Two levels, attention at the bottom.
+pub(crate) fn small() -> UNetConfig {
+    UNetConfig {
+        channels: 1,
+        base_channels: 4,
+        channel_multipliers: vec![1, 2],
+        blocks_per_level: 1,
+        attention_levels: vec![],
+        heads: 1,
+        groups: 2,
+        dropout: 0.0,
+        time_injection: TimeInjection::ScaleShift,
+    }
+}
+
+/// Noise prediction on 8x8 images.
+pub(crate) fn model(unet: UNetConfig) -> ModelConfig {
+    ModelConfig::new(
+        Architecture::UNet(unet),
+        Parametrisation::Epsilon,
+        ScheduleConfig::DDPM,
+        NoiseLabel::Step { steps: 1000 },
+        [8, 8],
+    )
+}
+
+/// Five steps are an epoch of [`images`], with two images left over.
+pub(crate) fn config() -> TrainingConfig {
+    TrainingConfig {
+        steps: 12,
+        batch_size: 4,
+        learning_rate: 3e-3,
+        warmup_steps: 3,
+        seed: 7,
+        validate_every: 4,
+        sample_every: 0,
+        checkpoint_every: 5,
+        ..TrainingConfig::default()
+    }
+}
+
+pub(crate) fn images() -> Arc<Phantoms> {
+    Arc::new(Phantoms::new(0, 22, 8, 8).unwrap())
+}
+
+pub(crate) fn held_out() -> Arc<Phantoms> {
+    Arc::new(Phantoms::new(1, 8, 8, 8).unwrap())
+}
+
+pub(crate) fn trainer(config: TrainingConfig, model: ModelConfig) -> Trainer {
+    Trainer::new(config, model, images(), held_out(), &device()).unwrap()
+}
+
+pub(crate) fn resumed(
+    checkpoint: &Checkpoint,
+    config: TrainingConfig,
+    model: ModelConfig,
+) -> Result<Trainer, TrainingError> {
+    Trainer::resume(checkpoint, config, model, images(), held_out(), &device())
+}
+
+/// Runs to the end, or up to the step after which it is told to stop.
+pub(crate) fn run(
+    trainer: &mut Trainer,
+    folder: &Path,
+    stop_after: Option<u64>,
+) -> Result<Outcome, TrainingError> {
+    trainer.run(folder, |event| match event {
+        Event::Step(step) if Some(step.step) == stop_after => Flow::Stop,
+        _ => Flow::Continue,
+    })
+}
+
+pub(crate) fn latest(run: &Path) -> Checkpoint {
+    Checkpoint::latest(&run.join("checkpoints")).unwrap()
+}
+
+fn loaded(unet: &UNetConfig, path: &Path) -> UNet {
+    let mut network = unet.init(0, &device()).unwrap();
+    load_weights(&mut network, path).unwrap();
+    network
+}
+
+/// The network and its average in a checkpoint.
+pub(crate) fn networks(unet: &UNetConfig, checkpoint: &Checkpoint) -> (UNet, UNet) {
+    (
+        loaded(unet, &checkpoint.folder().join(WEIGHTS_FILE)),
+        loaded(unet, &checkpoint.folder().join(EMA_FILE)),
+    )
+}
+
+/// A validation's numbers, exactly.
+pub(crate) fn exact_loss(record: ValidationRecord) -> u64 {
+    record.loss.to_bits()
+}
+
+#[derive(Default)]
+struct Collect(Vec<Vec<f64>>);
+
+impl ModuleVisitor for Collect {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(values(&param.val()));
+    }
+}
+
+/// All weights, tensor by tensor.
+pub(crate) fn weights<M: Module>(module: &M) -> Vec<Vec<f64>> {
+    let mut collect = Collect::default();
+    module.visit(&mut collect);
+    collect.0
+}
