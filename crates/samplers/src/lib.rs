@@ -1,0 +1,48 @@
+//! Finished samplers: from a prior, a measurement and a solver to draws with their uncertainty.
+//!
+//! A [`PosteriorSampler`] draws a batch; [`draw`] asks it for any number of samples in batches that fit in memory and keeps
+//! their mean and standard deviation. Sample `i` depends on the seed and on `i` alone, so the batch size changes nothing.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use tweedie_core::{GaussianPrior, Rng, TimeGrid, VariancePreserving};
+//! use tweedie_fidelity::Posterior;
+//! # use tweedie_fidelity::{Guided, NoisyFidelity};
+//! # use tweedie_core::Denoiser;
+//! use tweedie_samplers::{DiffusionSampler, DrawConfig, draw};
+//! use tweedie_sde::Reverse;
+//! use tweedie_solvers::Ddpm;
+//! # struct NoData;
+//! # impl NoisyFidelity for NoData {
+//! #     fn guide(&self, prior: &dyn Denoiser, noisy: Tensor<4>, sigma: f64) -> Guided {
+//! #         Guided { likelihood_score: noisy.zeros_like(), denoised: prior.denoise(noisy, sigma) }
+//! #     }
+//! # }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = Device::flex();
+//! let prior = GaussianPrior::new(Tensor::full([1, 1, 8, 8], 0.5, &device), 0.04);
+//! # let guidance = NoData;
+//! // `guidance` is any `NoisyFidelity`, such as `tweedie_fidelity::Pigdm`.
+//! let posterior = Posterior { prior, guidance };
+//! let sampler = DiffusionSampler {
+//!     process: Reverse::new(VariancePreserving::new(0.1, 20.0)?, posterior, 1.0),
+//!     solver: Ddpm,
+//!     grid: TimeGrid::uniform(1.0, 0.0, 20)?,
+//! };
+//! let config = DrawConfig { samples: 5, batch_size: 2 };
+//! let draws = draw(&sampler, [1, 8, 8], config, &Rng::seeded(0, &device), |_| ())?;
+//! assert_eq!(draws.mean.dims(), [1, 1, 8, 8]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod diffusion;
+mod draw;
+mod error;
+mod sampler;
+
+pub use diffusion::DiffusionSampler;
+pub use draw::{Draw, DrawConfig, Draws, draw};
+pub use error::SampleError;
+pub use sampler::PosteriorSampler;
