@@ -1,0 +1,78 @@
+//! The `tweedie` program: trains diffusion models and draws from them.
+//!
+//! Exit codes: 0 when the work was done, 1 when it failed, 2 when the arguments are wrong, 130 when it was interrupted (a
+//! run that Ctrl-C stopped has written a checkpoint by then).
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program talks to its terminal"
+)]
+
+mod device;
+mod draw;
+mod failure;
+mod interrupt;
+mod method;
+mod model;
+mod panics;
+mod restore;
+mod sample;
+mod steps;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    device::DeviceName,
+    failure::{FAILED, INTERRUPTED, Outcome},
+};
+
+/// Diffusion models and Bayesian posterior sampling for imaging.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    /// Where tensors live and are computed. wgpu (any graphics card) and cuda (NVIDIA) must have been compiled in, which
+    /// `cargo xtask VERB --device NAME` sees to.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "NAME")]
+    device: DeviceName,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Train(train::Arguments),
+    Sample(sample::Arguments),
+    Restore(restore::Arguments),
+}
+
+impl Verb {
+    fn run(self, device: DeviceName) -> Outcome {
+        match self {
+            Self::Train(arguments) => train::run(&arguments, device),
+            Self::Sample(arguments) => sample::run(&arguments, device),
+            Self::Restore(arguments) => restore::run(&arguments, device),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    panics::record();
+    let Cli { device, verb } = Cli::parse();
+    match panics::caught(|| verb.run(device)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+        Err(Some(panic)) => {
+            eprintln!("error: {panic}");
+            ExitCode::from(FAILED)
+        }
+        // The dashboard's own way to kill the program, which it has announced itself.
+        Err(None) => ExitCode::from(INTERRUPTED),
+    }
+}

@@ -1,0 +1,118 @@
+//! Solvers by name.
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tweedie::{
+    burn::tensor::Tensor,
+    core::{Denoiser, GridError, Schedule, TimeGrid},
+    samplers::{DiffusionSampler, PosteriorSampler},
+    sde::Reverse,
+    solvers::{Ddim, Ddpm, EulerMaruyama, Heun},
+};
+
+/// A solver by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SolverName {
+    /// Ancestral sampling.
+    Ddpm,
+    /// From a deterministic flow (eta = 0) to ancestral sampling (eta = 1).
+    Ddim,
+    /// Second order, deterministic, two evaluations a step.
+    Heun,
+    /// First order, stochastic.
+    EulerMaruyama,
+}
+
+/// Settings of the steps.
+#[derive(Args, Clone, Copy, Debug, Serialize)]
+pub(crate) struct Method {
+    /// The method of the steps.
+    #[arg(long, value_enum, default_value = "ddpm", value_name = "NAME")]
+    pub(crate) solver: SolverName,
+    /// Stochasticity of DDIM, from 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "ETA", value_parser = unit_interval)]
+    pub(crate) eta: f64,
+    /// Number of steps, equally long in time.
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) steps: u32,
+}
+
+/// Parses a number in [0, 1].
+pub(crate) fn unit_interval(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        Ok(value) => Err(format!("expected a number from 0 to 1, found {value}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Parses a finite number that is at least 0.
+pub(crate) fn non_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
+        Ok(value) => Err(format!(
+            "expected a finite number, at least 0, found {value}"
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Parses a finite number above 0.
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        Ok(value) => Err(format!("expected a finite number above 0, found {value}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A sampler of any kind behind one type.
+pub(crate) struct AnySampler<'a>(Box<dyn PosteriorSampler + 'a>);
+
+impl PosteriorSampler for AnySampler<'_> {
+    fn sample(
+        &self,
+        shape: [usize; 4],
+        rng: &mut tweedie::core::Rng,
+        observe: &mut dyn FnMut(tweedie::solvers::Step<'_>),
+    ) -> Tensor<4> {
+        self.0.sample(shape, rng, observe)
+    }
+}
+
+impl Method {
+    /// The sampler that runs `schedule` back from its horizon to the data, driven by `denoiser`.
+    pub(crate) fn sampler<'a>(
+        &self,
+        schedule: Arc<dyn Schedule>,
+        denoiser: &'a dyn Denoiser,
+    ) -> Result<AnySampler<'a>, GridError> {
+        let grid = TimeGrid::uniform(schedule.horizon(), 0.0, self.steps as usize)?;
+        let process = |alpha| Reverse::new(schedule.clone(), denoiser, alpha);
+        Ok(AnySampler(match self.solver {
+            SolverName::Ddpm => Box::new(DiffusionSampler {
+                process: process(1.0),
+                solver: Ddpm,
+                grid,
+            }),
+            SolverName::Ddim => Box::new(DiffusionSampler {
+                process: process(0.0),
+                solver: Ddim::new(self.eta),
+                grid,
+            }),
+            SolverName::Heun => Box::new(DiffusionSampler {
+                process: process(0.0),
+                solver: Heun,
+                grid,
+            }),
+            SolverName::EulerMaruyama => Box::new(DiffusionSampler {
+                process: process(1.0),
+                solver: EulerMaruyama,
+                grid,
+            }),
+        }))
+    }
+}

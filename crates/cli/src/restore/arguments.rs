@@ -1,0 +1,153 @@
+//! What `restore` is asked for.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tweedie::physics::OperatorConfig;
+
+use crate::method::{Method, non_negative, positive};
+
+/// A measurement by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OperatorName {
+    /// Some pixels are missing: --missing or --mask.
+    Inpainting,
+    /// Noise alone.
+    Denoising,
+    /// Convolution with a Gaussian, circular at the borders: --blur-sigma.
+    Blur,
+    /// Means over blocks of pixels: --factor.
+    SuperResolution,
+}
+
+/// A guidance by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MethodName {
+    /// Likelihood of the denoised image, with its uncertainty added to the noise (DPS, annealed).
+    Dps,
+    /// The same with the operator's correlations (PiGDM).
+    Pigdm,
+}
+
+/// Draw posterior samples of an image given a measurement
+///
+/// Takes a clean image and simulates the measurement y = A x + noise, or takes a measurement as it is. Writes clean.png,
+/// measurement.png, mask.png (inpainting), samples.png, mean.png, std.png and report.json.
+///
+/// In std.png black is 0 and pale yellow the largest standard deviation, which report.json gives in units of pixels in [0, 1].
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("source").args(["input", "measurement"]))]
+pub(crate) struct Arguments {
+    /// A model folder, or the folder of a training run, of which the newest checkpoint is taken. The default is the model
+    /// that the program carries: 32-pixel phantoms.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// The clean image: a PNG or JPEG file, or phantom:SEED for a random-ellipse phantom of the model's size.
+    #[arg(long, default_value = "phantom:7", value_name = "IMAGE")]
+    pub(crate) input: String,
+    /// A given measurement (PNG or JPEG) instead of a simulated one; what it shows is known only to 8 or 16 bits, in [0, 1].
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) measurement: Option<PathBuf>,
+    /// What the camera does to the image.
+    #[arg(long, value_enum, default_value = "inpainting", value_name = "NAME")]
+    pub(crate) operator: OperatorName,
+    /// Inpainting: fraction of missing pixels, from 0 to below 1, chosen at random.
+    #[arg(long, default_value_t = 0.5, value_name = "FRACTION")]
+    pub(crate) missing: f64,
+    /// Inpainting: a black-and-white image instead, white where a pixel is seen.
+    #[arg(long, value_name = "IMAGE", conflicts_with = "missing")]
+    pub(crate) mask: Option<PathBuf>,
+    /// Blur: standard deviation of the kernel in pixels.
+    #[arg(long, default_value_t = 1.5, value_name = "PIXELS", value_parser = positive)]
+    pub(crate) blur_sigma: f64,
+    /// Super-resolution: side of the blocks in pixels.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) factor: u32,
+    /// Standard deviation of the Gaussian noise, in units of pixels in [0, 1].
+    #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = non_negative, allow_negative_numbers = true)]
+    pub(crate) noise_std: f64,
+    /// How the measurement guides the samples.
+    #[arg(
+        long = "method",
+        value_enum,
+        default_value = "dps",
+        value_name = "NAME"
+    )]
+    pub(crate) method_name: MethodName,
+    #[command(flatten)]
+    pub(crate) method: Method,
+    /// Variance of a pixel under the prior, in units of pixels in [0, 1]: how uncertain the guidance takes a denoised image
+    /// to be.
+    #[arg(long, default_value_t = 0.1, value_name = "V", value_parser = positive)]
+    pub(crate) prior_variance: f64,
+    /// How many posterior samples.
+    #[arg(long, default_value_t = 16, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) samples: u32,
+    /// How many samples at a time. It changes speed and memory, never a sample.
+    #[arg(long, default_value_t = 8, value_name = "B", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_size: u32,
+    /// Seed of the missing pixels, the noise and the samples.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Where the pictures and the report are written; made if it does not exist.
+    #[arg(long, default_value = "runs/restore", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// Arguments that contradict each other or leave their range.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArgumentError {
+    /// No such fraction of pixels can be missing.
+    #[error("--missing must be at least 0 and below 1, found {found}")]
+    Missing { found: f64 },
+    /// A given measurement of unknown pixels.
+    #[error("--measurement with --operator inpainting needs --mask: which pixels were seen?")]
+    NoMask,
+    /// A mask without inpainting.
+    #[error("--mask is for --operator inpainting alone")]
+    StrayMask,
+    /// Not a phantom.
+    #[error("--input {found:?}: expected phantom:SEED with a whole number")]
+    Phantom { found: String },
+}
+
+impl Arguments {
+    /// The operator, as far as it is known without an image: none for a mask from a file.
+    pub(crate) fn operator_config(&self) -> Result<Option<OperatorConfig>, ArgumentError> {
+        let inpainting = self.operator == OperatorName::Inpainting;
+        if self.mask.is_some() && !inpainting {
+            return Err(ArgumentError::StrayMask);
+        }
+        if inpainting && self.measurement.is_some() && self.mask.is_none() {
+            return Err(ArgumentError::NoMask);
+        }
+        if !(0.0..1.0).contains(&self.missing) {
+            return Err(ArgumentError::Missing {
+                found: self.missing,
+            });
+        }
+        Ok(match self.operator {
+            OperatorName::Inpainting if self.mask.is_some() => None,
+            OperatorName::Inpainting => Some(OperatorConfig::Inpainting {
+                missing: self.missing,
+            }),
+            OperatorName::Denoising => Some(OperatorConfig::Denoising),
+            OperatorName::Blur => Some(OperatorConfig::Blur {
+                sigma: self.blur_sigma,
+            }),
+            OperatorName::SuperResolution => Some(OperatorConfig::SuperResolution {
+                factor: self.factor as usize,
+            }),
+        })
+    }
+
+    /// The run in a few words.
+    pub(crate) fn summary(&self) -> String {
+        format!(
+            "{} samples, {} steps, noise {}",
+            self.samples, self.method.steps, self.noise_std
+        )
+    }
+}

@@ -1,0 +1,157 @@
+//! `tweedie sample`: draws from a trained model.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use tweedie::{
+    burn::tensor::Tensor,
+    core::{Counted, Rng},
+    samplers::{Draw, DrawConfig, draw},
+    solvers::Recorder,
+};
+
+use crate::{
+    device::DeviceName,
+    draw::{clipped, columns, save_sheet},
+    failure::Outcome,
+    method::Method,
+    model,
+    steps::StepBar,
+};
+
+/// Number of states in a trajectory strip.
+const FRAMES: usize = 10;
+
+/// How many samples a trajectory strip shows.
+const STRIPS: usize = 4;
+
+/// Draw images from a trained model
+///
+/// Writes one PNG sheet of samples. Sample number i depends on the seed and on i alone: the batch size changes speed and
+/// memory, never an image.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A model folder, or the folder of a training run, of which the newest checkpoint is taken. The default is the model
+    /// that the program carries: 32-pixel phantoms.
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// How many images.
+    #[arg(long, default_value_t = 16, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    samples: u32,
+    /// How many images at a time.
+    #[arg(long, default_value_t = 16, value_name = "B", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
+    /// Height and width of the images in pixels; the default is that of the training images.
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    size: Option<u32>,
+    #[command(flatten)]
+    method: Method,
+    /// Seed of all random numbers.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Where the pictures are written; made if it does not exist.
+    #[arg(long, default_value = "runs/sample", value_name = "DIR")]
+    out: PathBuf,
+    /// Also write a strip with the states of the first samples, from noise to image.
+    #[arg(long)]
+    trajectory: bool,
+    /// Also write each sample as a PNG file of its own, into DIR/images.
+    #[arg(long)]
+    separate: bool,
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
+    let device = device.open()?;
+    let (model, name) = model::open(arguments.checkpoint.as_deref(), &device)?;
+    let channels = model.config().architecture.channels();
+    let [height, width] = match arguments.size {
+        Some(size) => [size as usize; 2],
+        None => model.config().image_size,
+    };
+    let prior = Counted::new(model.denoiser());
+    let denoiser = clipped(&prior);
+    let sampler = arguments.method.sampler(model.schedule(), &denoiser)?;
+    println!(
+        "{} samples of {height} x {width} pixels from {name}",
+        arguments.samples
+    );
+
+    let config = DrawConfig {
+        samples: arguments.samples as usize,
+        batch_size: arguments.batch_size as usize,
+    };
+    let rng = Rng::seeded(arguments.seed, &device);
+    let bar = StepBar::new(config, arguments.method.steps as usize);
+    let mut recorder = Recorder::new(FRAMES);
+    let mut images = Vec::new();
+    draw(
+        &sampler,
+        [channels, height, width],
+        config,
+        &rng,
+        |event| match event {
+            Draw::Step { first, step } => {
+                bar.show(first, &step);
+                if first == 0 && arguments.trajectory {
+                    recorder.record(&step);
+                }
+            }
+            Draw::Batch { samples, .. } => images.push(samples.clone()),
+            _ => {}
+        },
+    )?;
+    bar.finish();
+
+    let images = Tensor::cat(images, 0);
+    let sheet = arguments.out.join("samples.png");
+    save_sheet(images.clone(), columns(config.samples), &sheet)?;
+    println!("samples: {}", sheet.display());
+    if arguments.trajectory {
+        let path = arguments.out.join("trajectory.png");
+        let states = recorder.into_states().into_iter().map(|(_, state)| state);
+        save_trajectory(states.collect(), &path)?;
+        println!("trajectory: {}", path.display());
+    }
+    if arguments.separate {
+        save_each(&images, &arguments.out.join("images"))?;
+    }
+    println!("{} evaluations of the network", prior.evaluations());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One row per sample, one column per state; each state brought to [0, 1] by its own range.
+fn save_trajectory(states: Vec<Tensor<4>>, path: &std::path::Path) -> Outcome<()> {
+    let Some(first) = states.first() else {
+        return Ok(());
+    };
+    let (rows, frames) = (first.dims()[0].min(STRIPS), states.len());
+    let mut cells = Vec::new();
+    for row in 0..rows {
+        for state in &states {
+            cells.push(stretched(state.clone().slice(row..row + 1)));
+        }
+    }
+    save_sheet(Tensor::cat(cells, 0), frames, path)
+}
+
+/// Images that leave [0, 1], as noise does, are shrunk around mid-grey until they fit.
+fn stretched(image: Tensor<4>) -> Tensor<4> {
+    let centred = image.sub_scalar(0.5);
+    let reach = centred
+        .clone()
+        .abs()
+        .max()
+        .clamp_min(0.5)
+        .reshape([1, 1, 1, 1]);
+    (centred / reach).mul_scalar(0.5).add_scalar(0.5)
+}
+
+fn save_each(images: &Tensor<4>, folder: &std::path::Path) -> Outcome<()> {
+    for index in 0..images.dims()[0] {
+        let path = folder.join(format!("{index:05}.png"));
+        save_sheet(images.clone().slice(index..index + 1), 1, &path)?;
+    }
+    println!("images: {}", folder.display());
+    Ok(())
+}

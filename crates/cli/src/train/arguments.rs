@@ -1,0 +1,159 @@
+//! What `tweedie train` can be told. Options have no defaults here, so that one can tell which were given.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tweedie::data::Resize;
+
+use super::names::{
+    ChannelsName, CropName, DataName, LossName, ParametrisationName, ScheduleName, resize,
+};
+
+/// Train a diffusion model.
+///
+/// Without arguments: a small network on random phantoms, in a few minutes on two processor cores.
+///
+/// The folder of a run holds `run.json` (all settings, which --config reads), `steps.csv` and `validation.csv` (the
+/// numbers), `samples/` (a sheet of draws from time to time) and `checkpoints/` (the last two, each a model folder for
+/// `sample` and `restore`).
+///
+/// Ctrl-C writes a checkpoint and stops with exit code 130; a second one ends the program at once. Exit code 1 is failed
+/// work, 2 wrong arguments.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Start from the settings in this JSON file, in the form of a run's `run.json`. Options that are given override it.
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Folder of the run, made if missing [default: runs/DATA]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+
+    /// Continue the run in --out from its newest checkpoint, exactly as if it had never stopped. Its recorded settings
+    /// hold; only --steps and the --...-every options may be given.
+    #[arg(long, conflicts_with_all = [
+        "config", "data", "path", "size", "channels", "resize", "crop", "flip", "preset", "parametrisation", "schedule",
+        "batch_size", "learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema_decay", "loss", "seed",
+    ])]
+    pub(super) resume: bool,
+
+    /// Show burn's terminal dashboard with its plots; `q` there stops the run.
+    #[arg(long)]
+    pub(super) dashboard: bool,
+
+    #[command(flatten)]
+    pub(super) data: DataArguments,
+
+    #[command(flatten)]
+    pub(super) model: ModelArguments,
+
+    #[command(flatten)]
+    pub(super) training: TrainingArguments,
+}
+
+/// What is learnt.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub(super) struct DataArguments {
+    /// What to train on [default: phantoms]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) data: Option<DataName>,
+
+    /// Folder with the files of the data set; required for all but phantoms.
+    #[arg(long, value_name = "DIR")]
+    pub(super) path: Option<PathBuf>,
+
+    /// Height and width of the images in pixels, from 1 to 4096; a multiple of what the network needs (4 for tiny and small, 8 for
+    /// ddpm-cifar10). Digits are padded with black [default: 32 for phantoms, 64 for a folder, else the data set's own]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(super) size: Option<u16>,
+
+    /// Colours of the images of a folder [default: rgb]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) channels: Option<ChannelsName>,
+
+    /// Scale of the images of a folder before cropping: `crop` makes the shorter side as long as the crop, `keep` changes
+    /// nothing, a number is the length of the shorter side in pixels [default: crop]
+    #[arg(long, value_name = "crop|keep|PIXELS", value_parser = resize)]
+    pub(super) resize: Option<Resize>,
+
+    /// Which part of an image of a folder is shown [default: centre]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) crop: Option<CropName>,
+
+    /// Mirror half of the images of a folder left to right, at random.
+    #[arg(long)]
+    pub(super) flip: bool,
+}
+
+/// What learns.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(super) struct ModelArguments {
+    /// Network: tiny (about 1 million parameters, made for processors), small (9.1 million) or ddpm-cifar10 (35.7 million, that
+    /// of Ho et al. 2020). Its channels follow the data [default: tiny]
+    #[arg(long, value_name = "NAME")]
+    pub(super) preset: Option<String>,
+
+    /// What the network predicts [default: epsilon]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) parametrisation: Option<ParametrisationName>,
+
+    /// Noise levels of the training [default: ddpm]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) schedule: Option<ScheduleName>,
+}
+
+/// How it learns.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub(super) struct TrainingArguments {
+    /// Optimiser steps in all, from 1 [default: 1000]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) steps: Option<u64>,
+
+    /// Images per step, from 1 [default: 16]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) batch_size: Option<usize>,
+
+    /// Learning rate of Adam after the warm-up, above 0 [default: 0.001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub(super) learning_rate: Option<f64>,
+
+    /// Steps over which the learning rate rises from 0 [default: 50]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) warmup_steps: Option<u64>,
+
+    /// Decoupled weight decay (AdamW), from 0; 0 is Adam [default: 0]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub(super) weight_decay: Option<f64>,
+
+    /// Bound on the Euclidean norm of the whole gradient, from 0; 0 is none [default: 1]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    pub(super) clip_norm: Option<f64>,
+
+    /// Decay of the moving average of the weights, in [0, 1) [default: 0.995]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
+    pub(super) ema_decay: Option<f64>,
+
+    /// Distance that is minimised [default: l2]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) loss: Option<LossName>,
+
+    /// Seed of all randomness, a whole number from 0. The same seed and settings give the same run on one device
+    /// [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) seed: Option<u64>,
+
+    /// Steps between two validations; 0 is none but the last [default: 250]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) validate_every: Option<u64>,
+
+    /// Steps between two sheets of samples; 0 is none but the last [default: 250]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) sample_every: Option<u64>,
+
+    /// Steps between two checkpoints; 0 is none but the last [default: 250]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) checkpoint_every: Option<u64>,
+}
