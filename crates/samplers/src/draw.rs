@@ -88,7 +88,10 @@ pub fn draw(
             first,
             samples: &samples,
         });
-        moments.update(samples);
+        // One by one: merging whole batches would make the last digits depend on their size.
+        for row in 0..batch {
+            moments.update(samples.clone().slice(row..row + 1));
+        }
     }
     let std = moments.std();
     let Some(mean) = moments.mean() else {

@@ -34,7 +34,8 @@ pub(crate) enum MethodName {
 /// Draw posterior samples of an image given a measurement
 ///
 /// Takes a clean image and simulates the measurement y = A x + noise, or takes a measurement as it is. Writes clean.png,
-/// measurement.png, mask.png (inpainting), samples.png, mean.png, std.png and report.json.
+/// measurement.png, mask.png (inpainting), samples.png, mean.png, std.png, overview.png and report.json. The overview shows
+/// the clean image, the pseudo-inverse of the measurement, the mean, the standard deviation and some samples.
 ///
 /// In std.png black is 0 and pale yellow the largest standard deviation, which report.json gives in units of pixels in [0, 1].
 #[derive(Args, Debug)]

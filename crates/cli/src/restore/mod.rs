@@ -1,6 +1,7 @@
 //! `tweedie restore`: posterior samples of an image given a measurement of it.
 
 mod arguments;
+mod overview;
 mod problem;
 mod report;
 
@@ -113,15 +114,22 @@ fn write(folder: &Path, problem: &Problem, samples: Vec<Tensor<4>>, draws: &Draw
         save_sheet(mask.clone(), 1, &folder.join("mask.png"))?;
     }
     save_sheet(draws.mean.clone(), 1, &folder.join("mean.png"))?;
-    save_sheet(
-        Tensor::cat(samples, 0),
-        columns(draws.samples),
-        &folder.join("samples.png"),
-    )?;
-    if let Some(std) = &draws.std {
-        for image in Image::unbatch(std.clone())? {
-            magma(&image, image.maximum()).save(folder.join("std.png"))?;
-        }
+    let samples = Tensor::cat(samples, 0);
+    let sheet = folder.join("samples.png");
+    save_sheet(samples.clone(), columns(draws.samples), &sheet)?;
+    let std = match &draws.std {
+        Some(std) => Some(painted(std)?),
+        None => None,
+    };
+    if let Some(picture) = &std {
+        picture.save(folder.join("std.png"))?;
     }
-    Ok(())
+    overview::save(problem, &samples, draws, std, &folder.join("overview.png"))
+}
+
+/// A standard-deviation map in colours, its largest value brightest.
+fn painted(std: &Tensor<4>) -> Outcome<Image> {
+    let shape = std.dims();
+    let map = Image::new(shape[1], shape[2], shape[3], std.try_to_vec_as::<f32>()?)?;
+    Ok(magma(&map, map.maximum()))
 }

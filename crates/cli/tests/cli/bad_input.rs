@@ -4,10 +4,11 @@ use std::fs;
 
 use crate::run::{Done, Place, SETTINGS, checkpoint};
 
-const USAGE: i32 = 2;
-const FAILED: i32 = 1;
+pub(crate) const USAGE: i32 = 2;
+pub(crate) const FAILED: i32 = 1;
 
-fn assert_refused(done: &Done, code: i32, words: &[&str]) {
+/// The program refused with one clear line and the right exit code.
+pub(crate) fn assert_refused(done: &Done, code: i32, words: &[&str]) {
     assert_eq!(done.code, Some(code), "{done:?}");
     assert!(done.err.starts_with("error: "), "{done:?}");
     for word in words {

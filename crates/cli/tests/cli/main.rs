@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod data;
+mod restore;
 mod resume;
 mod run;
+mod sample;
 mod train;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod on_device;
 #[cfg(test)]
 mod posterior;

@@ -13,9 +13,7 @@ use tweedie_models::{
     load_weights,
 };
 use tweedie_testkit::{device, values};
-use tweedie_training::{
-    Checkpoint, Event, Flow, Outcome, Trainer, TrainingConfig, TrainingError, ValidationRecord,
-};
+use tweedie_training::{Checkpoint, Event, Flow, Outcome, Trainer, TrainingConfig, TrainingError};
 
 /// Two levels, attention at the bottom.
 pub(crate) fn small() -> UNetConfig {
@@ -106,11 +104,6 @@ pub(crate) fn networks(unet: &UNetConfig, checkpoint: &Checkpoint) -> (UNet, UNe
         loaded(unet, &checkpoint.folder().join(WEIGHTS_FILE)),
         loaded(unet, &checkpoint.folder().join(EMA_FILE)),
     )
-}
-
-/// A validation's numbers, exactly.
-pub(crate) fn exact_loss(record: ValidationRecord) -> u64 {
-    record.loss.to_bits()
 }
 
 #[derive(Default)]
