@@ -135,8 +135,8 @@ pub enum ModelError {
         /// The reason.
         source: SafetensorsStoreError,
     },
-    /// A weights file cannot be written.
-    #[error("cannot write weights to {}: {source}", path.display())]
+    /// Weights cannot be brought into the form of a file.
+    #[error("cannot make the weights file {}: {source}", path.display())]
     WriteWeights {
         /// The file.
         path: PathBuf,

@@ -21,17 +21,25 @@ use crate::{Mismatch, ModelError};
 /// The bytes depend on the weights alone.
 ///
 /// # Errors
-/// [`ModelError::WriteWeights`] when the file cannot be written.
+/// [`ModelError::Write`] when the file cannot be written.
 pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), ModelError> {
-    let mut store = SafetensorsStore::from_file(path)
+    let mut store = SafetensorsStore::from_bytes(None)
         .with_to_adapter(BurnToPyTorchAdapter)
-        .overwrite(true)
         .clear_metadata()
         // What PyTorch's readers look for. A second entry would make the order of bytes random.
         .metadata("format", "pt");
-    module
+    let bytes = module
         .save_into(&mut store)
+        .and_then(|()| store.get_bytes())
         .map_err(|source| ModelError::WriteWeights {
+            path: path.into(),
+            source,
+        })?;
+    // Not by the store itself, whose files only their owner can read.
+    let draft = path.with_added_extension("tmp");
+    fs::write(&draft, bytes)
+        .and_then(|()| fs::rename(&draft, path))
+        .map_err(|source| ModelError::Write {
             path: path.into(),
             source,
         })

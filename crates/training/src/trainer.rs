@@ -8,7 +8,8 @@ use burn::{
     optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor},
 };
-use tweedie_core::{Rng, seed_dropout};
+use rand::Rng as _;
+use tweedie_core::{Rng, seed_dropout, stream};
 use tweedie_models::{Architecture, ModelConfig, UNet, UNetConfig};
 
 use crate::{
@@ -230,7 +231,8 @@ impl Trainer {
         let step = self.step + 1;
         let rng = self.rng(Purpose::Training).fork(step);
         if unet(&self.model).dropout > 0.0 {
-            seed_dropout(&self.device, step ^ self.config.seed);
+            let seed = stream(self.config.seed, step).next_u64();
+            seed_dropout(&self.device, seed);
         }
         let noisy = self.objective.perturb(images, &mut rng.clone());
         let (loss, gradients) = self.loss_and_gradients(noisy);

@@ -175,6 +175,6 @@ fn places_that_cannot_be_read_or_written_are_named() {
     ));
     assert!(matches!(
         save_weights(&network, &path),
-        Err(ModelError::WriteWeights { path: found, .. }) if found == path
+        Err(ModelError::Write { path: found, .. }) if found == path
     ));
 }
