@@ -31,7 +31,7 @@ pub(crate) fn draw(
     let times = TimeGrid::uniform(horizon, 0.0, steps)?;
     let grey = Tensor::full(shape, 0.5, rng.device());
     let start = perturb(&schedule, grey, horizon, rng);
-    let process = Reverse::new(schedule, clipped(denoiser), 0.0);
+    let process = Reverse::new(schedule, Clipped::unit(denoiser), 0.0);
     Ok(integrate(
         &process,
         &Ddim::new(0.0),
@@ -40,15 +40,6 @@ pub(crate) fn draw(
         rng,
         |_| (),
     ))
-}
-
-/// Images are in [0, 1], so denoised ones are.
-pub(crate) fn clipped<T: Denoiser>(inner: T) -> Clipped<T> {
-    Clipped {
-        inner,
-        low: 0.0,
-        high: 1.0,
-    }
 }
 
 /// Writes a batch as one PNG file, in rows of `columns` images, two white pixels apart. Its folder is made.

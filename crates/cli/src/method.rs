@@ -26,6 +26,22 @@ pub(crate) enum SolverName {
     EulerMaruyama,
 }
 
+/// A grid of times by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GridName {
+    /// Steps equally long in time.
+    Uniform,
+    /// Steps equally long in the seventh root of the noise level: short ones where there is little noise.
+    Karras,
+}
+
+/// The last noise level of a Karras grid before zero: one grey level of 256.
+const LEAST_SIGMA: f64 = 1.0 / 255.0;
+
+/// The exponent of Karras et al. 2022.
+const RHO: f64 = 7.0;
+
 /// Settings of the steps.
 #[derive(Args, Clone, Copy, Debug, Serialize)]
 pub(crate) struct Method {
@@ -35,9 +51,12 @@ pub(crate) struct Method {
     /// Stochasticity of DDIM, from 0 to 1.
     #[arg(long, default_value_t = 0.0, value_name = "ETA", value_parser = unit_interval)]
     pub(crate) eta: f64,
-    /// Number of steps, equally long in time.
+    /// Number of steps.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) steps: u32,
+    /// Where the steps lie.
+    #[arg(long, value_enum, default_value = "uniform", value_name = "NAME")]
+    pub(crate) grid: GridName,
 }
 
 /// Parses a number in [0, 1].
@@ -84,13 +103,26 @@ impl PosteriorSampler for AnySampler<'_> {
 }
 
 impl Method {
+    /// The times from the schedule's horizon to the data.
+    fn times(&self, schedule: &dyn Schedule) -> Result<TimeGrid, GridError> {
+        let (horizon, steps) = (schedule.horizon(), self.steps as usize);
+        match self.grid {
+            GridName::Karras if steps > 1 => {
+                let highest = schedule.sigma(horizon);
+                TimeGrid::karras(schedule, highest, LEAST_SIGMA, RHO, steps - 1)
+                    .map(TimeGrid::then_zero)
+            }
+            _ => TimeGrid::uniform(horizon, 0.0, steps),
+        }
+    }
+
     /// The sampler that runs `schedule` back from its horizon to the data, driven by `denoiser`.
     pub(crate) fn sampler<'a>(
         &self,
         schedule: Arc<dyn Schedule>,
         denoiser: &'a dyn Denoiser,
     ) -> Result<AnySampler<'a>, GridError> {
-        let grid = TimeGrid::uniform(schedule.horizon(), 0.0, self.steps as usize)?;
+        let grid = self.times(schedule.as_ref())?;
         let process = |alpha| Reverse::new(schedule.clone(), denoiser, alpha);
         Ok(AnySampler(match self.solver {
             SolverName::Ddpm => Box::new(DiffusionSampler {

@@ -5,14 +5,14 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use tweedie::{
     burn::tensor::Tensor,
-    core::{Counted, Rng},
+    core::{Clipped, Counted, Rng},
     samplers::{Draw, DrawConfig, draw},
     solvers::Recorder,
 };
 
 use crate::{
     device::DeviceName,
-    draw::{clipped, columns, save_sheet},
+    draw::{columns, save_sheet},
     failure::Outcome,
     method::Method,
     model,
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         None => model.config().image_size,
     };
     let prior = Counted::new(model.denoiser());
-    let denoiser = clipped(&prior);
+    let denoiser = Clipped::unit(&prior);
     let sampler = arguments.method.sampler(model.schedule(), &denoiser)?;
     println!(
         "{} samples of {height} x {width} pixels from {name}",

@@ -65,6 +65,17 @@ pub struct Clipped<T> {
     pub high: f64,
 }
 
+impl<T> Clipped<T> {
+    /// Clips to [0, 1], where images lie.
+    pub fn unit(inner: T) -> Self {
+        Self {
+            inner,
+            low: 0.0,
+            high: 1.0,
+        }
+    }
+}
+
 impl<const D: usize, T: Denoiser<D>> Denoiser<D> for Clipped<T> {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
         self.inner.denoise(noisy, sigma).clamp(self.low, self.high)

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let times = TimeGrid::uniform(schedule.horizon(), 0.0, 20)?;
     let mut rng = Rng::seeded(0, &device);
     let start = pure_noise(&schedule, [4, 1, 32, 32], times.start(), &mut rng);
-    let process = Reverse::new(schedule, model.denoiser(), 0.0);
+    let process = Reverse::new(schedule, Clipped::unit(model.denoiser()), 0.0);
     let samples = integrate(&process, &Ddim::new(0.0), start, &times, &mut rng, |step| {
         if (step.index + 1) % 5 == 0 {
             println!("step {} of {}", step.index + 1, step.steps);

@@ -28,14 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let zero_filled = operator.adjoint(y.clone());
 
-    // The prior's denoiser and the guidance make the posterior's denoiser.
-    let posterior = Posterior {
+    // The prior's denoiser and the guidance make the posterior's denoiser; images lie in [0, 1].
+    let posterior = Clipped::unit(Posterior {
         prior: model.denoiser(),
-        guidance: Pigdm::new(operator.clone(), y, noise_std, Isotropic::default())?,
-    };
+        guidance: Pigdm::new(operator, y, noise_std, Isotropic::new(0.1)?)?,
+    });
     let schedule = model.schedule();
     let sampler = DiffusionSampler {
-        grid: TimeGrid::uniform(schedule.horizon(), 0.0, 25)?,
+        grid: TimeGrid::uniform(schedule.horizon(), 0.0, 50)?,
         process: Reverse::new(schedule, posterior, 1.0),
         solver: Ddpm,
     };

@@ -9,7 +9,7 @@ use std::{path::Path, process::ExitCode, time::Instant};
 
 use tweedie::{
     burn::tensor::Tensor,
-    core::{Counted, Rng},
+    core::{Clipped, Counted, Rng},
     data::{Image, magma},
     fidelity::{Dps, Isotropic, NoisyFidelity, Pigdm, Posterior},
     samplers::{Draw, DrawConfig, Draws, draw},
@@ -22,7 +22,7 @@ use report::Report;
 
 use crate::{
     device::DeviceName,
-    draw::{clipped, columns, make_folder, save_sheet},
+    draw::{columns, make_folder, save_sheet},
     failure::{Failure, Outcome},
     model,
     steps::StepBar,
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
 
     let prior = Counted::new(model.denoiser());
     let guidance = guidance(arguments, &problem)?;
-    let posterior = clipped(Posterior {
+    let posterior = Clipped::unit(Posterior {
         prior: &prior,
         guidance,
     });

@@ -51,6 +51,7 @@ fn what_cannot_be_sampled_is_refused() {
         ("sample --eta 1.5", ["--eta", "1.5"]),
         ("sample --solver rk4", ["rk4", "euler-maruyama"]),
         ("sample --size 0", ["--size", "0"]),
+        ("sample --grid magic", ["magic", "karras"]),
     ] {
         assert_refused(&place.run(line), USAGE, &words);
     }

@@ -88,11 +88,7 @@ fn evaluations_are_counted() {
 #[test]
 fn clipping_bounds_the_output_alone() {
     let prior = GaussianPrior::new(exact::<2>(&[0.5], [1, 1]), 1e6);
-    let clipped = Clipped {
-        inner: prior,
-        low: 0.0,
-        high: 1.0,
-    };
+    let clipped = Clipped::unit(prior);
     let got = values(&clipped.denoise(exact(&[-3.0, 0.25, 7.0], [3, 1]), 1e-3));
     assert_eq!((got[0], got[2]), (0.0, 1.0));
     assert!((got[1] - 0.25).abs() < 1e-9);
