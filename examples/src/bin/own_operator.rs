@@ -49,9 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let schedule = tweedie::core::VariancePreserving::new(0.1, 20.0)?;
     let sampler = DiffusionSampler {
         // Short steps where there is little noise, so that small deviations come out right.
-        grid: TimeGrid::karras(&schedule, schedule.sigma(1.0), 0.002, 7.0, 200)?.then_zero(),
-        process: Reverse::new(schedule, Posterior { prior, guidance }, 1.0),
-        solver: Ddpm,
+        grid: TimeGrid::karras(&schedule, schedule.sigma(1.0), 0.002, 7.0, 50)?.then_zero(),
+        process: Reverse::new(schedule, Posterior { prior, guidance }, 0.0),
+        solver: Heun,
     };
     let config = DrawConfig {
         samples: 400,
