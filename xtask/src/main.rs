@@ -59,7 +59,9 @@ fn main() -> ExitCode {
 
 fn run(verb: &str, arguments: Vec<OsString>) -> Outcome {
     match verb {
-        verb if program::VERBS.contains(&verb) => program::run(verb, &arguments),
+        verb if program::VERBS.contains(&verb) => {
+            program::run(&Workspace::load()?, verb, &arguments)
+        }
         "example" => program::example(&Workspace::load()?, &arguments),
         "test" => suite::test(&process::text(arguments)?),
         "bench" => suite::bench(&arguments),

@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// A command ended with this exit code; it has said why itself.
     Command { line: String, code: u8 },
+    /// The program cannot be built with the Cargo feature of a backend; cargo has said why.
+    Backend { feature: &'static str },
     /// A file, a folder or a program could not be reached.
     Io {
         what: String,
@@ -37,7 +39,9 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Command { code, .. } => ExitCode::from(*code),
-            Self::Io { .. } | Self::Metadata { .. } | Self::Findings(_) => ExitCode::FAILURE,
+            Self::Backend { .. } | Self::Io { .. } | Self::Metadata { .. } | Self::Findings(_) => {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -47,6 +51,11 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(message) => write!(f, "xtask: {message}"),
             Self::Command { line, code } => write!(f, "xtask: `{line}` ended with code {code}"),
+            Self::Backend { feature } => write!(
+                f,
+                "xtask: this machine cannot build burn's `{feature}` backend (cuda needs the CUDA toolkit and a download \
+                 while it is built, see README.md); `--device cpu` needs nothing"
+            ),
             Self::Io { what, source } => write!(f, "xtask: {what}: {source}"),
             Self::Metadata { expected } => {
                 write!(f, "xtask: cargo metadata: expected {expected}, found none")

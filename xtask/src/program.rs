@@ -14,12 +14,18 @@ pub(crate) const VERBS: &[&str] = &["train", "sample", "restore"];
 const EXAMPLES: &str = "tweedie-examples";
 
 /// Builds the program with the feature that its `--device` needs and becomes it.
-pub(crate) fn run(verb: &str, arguments: &[OsString]) -> Outcome {
-    let mut command = process::cargo(["run", "--release", "--package", "tweedie-cli"]);
-    if let Some(feature) = feature(arguments) {
-        command.args(["--features", feature]);
+pub(crate) fn run(workspace: &Workspace, verb: &str, arguments: &[OsString]) -> Outcome {
+    let mut command = process::cargo(["build", "--release", "--package", "tweedie-cli"]);
+    match feature(arguments) {
+        Some(feature) => process::run(command.args(["--features", feature]))
+            .map_err(|_| Failure::Backend { feature })?,
+        None => process::run(&mut command)?,
     }
-    process::replace(command.arg("--").arg(verb).args(arguments))
+    process::replace(
+        Command::new(workspace.binary("tweedie"))
+            .arg(verb)
+            .args(arguments),
+    )
 }
 
 /// Builds one example and becomes it.

@@ -1,6 +1,8 @@
 //! The device that the user names.
 
 use clap::ValueEnum;
+#[cfg(feature = "wgpu")]
+use tweedie::burn::tensor::DeviceKind;
 use tweedie::burn::tensor::{Device, Tensor};
 
 use crate::{
@@ -84,7 +86,7 @@ impl DeviceName {
             #[cfg(feature = "flex")]
             Self::Cpu => Some(Device::flex),
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => Some(|| Device::wgpu(tweedie::burn::tensor::DeviceKind::DefaultDevice)),
+            Self::Wgpu => Some(|| Device::wgpu(DeviceKind::DefaultDevice)),
             #[cfg(feature = "cuda")]
             Self::Cuda => Some(|| Device::cuda(0)),
             #[cfg(not(all(feature = "flex", feature = "wgpu", feature = "cuda")))]
