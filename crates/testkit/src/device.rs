@@ -45,11 +45,6 @@ pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
         .expect("a float tensor can be read back")
 }
 
-/// Rounding error allowed after `operations` double-precision operations on numbers of size `magnitude`.
-pub fn tolerance(operations: usize, magnitude: f64) -> f64 {
-    f64::EPSILON * operations as f64 * magnitude.abs().max(f64::MIN_POSITIVE)
-}
-
 /// Reads a JSON golden file.
 ///
 /// # Panics

@@ -7,7 +7,7 @@ mod gradient;
 mod law;
 mod z;
 
-pub use device::{device, exact, golden, tolerance, values};
+pub use device::{device, exact, golden, values};
 pub use gradient::{assert_adjoint, assert_close, assert_vjp, directional_derivative};
 pub use law::{AffineLaw, Moments, affine_law};
 pub use z::{assert_z, z_bound};
