@@ -34,6 +34,16 @@ impl Architecture {
         }
     }
 
+    /// Whether the network takes images of this size without padding.
+    ///
+    /// # Errors
+    /// [`ModelError::Size`] when it does not.
+    pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
+        match self {
+            Self::UNet(unet) => unet.check_size(height, width),
+        }
+    }
+
     /// What the height and the width of the network's input must be divisible by.
     pub fn multiple(&self) -> usize {
         match self {

@@ -21,7 +21,8 @@ use crate::{Mismatch, ModelError};
 /// The bytes depend on the weights alone.
 ///
 /// # Errors
-/// [`ModelError::Write`] when the file cannot be written.
+/// [`ModelError::Write`] when the file cannot be written, [`ModelError::WriteWeights`] when the weights cannot be read from
+/// their device.
 pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), ModelError> {
     let mut store = SafetensorsStore::from_bytes(None)
         .with_to_adapter(BurnToPyTorchAdapter)

@@ -25,6 +25,9 @@ const OPTIMISER_FILE: &str = "optimizer.bpk";
 const STATE_FILE: &str = "training.json";
 const PREFIX: &str = "step-";
 
+/// Where in the folder of a run its checkpoints lie.
+pub const CHECKPOINTS_FOLDER: &str = "checkpoints";
+
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,24 +6,22 @@
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 
-/// The Euclidean norm of all gradients of `module`, a tensor of one number; zero where there is none.
-pub(crate) fn norm<M: Module>(module: &M, gradients: &GradientsParams) -> Tensor<1> {
+/// The Euclidean norm of all gradients of `module`, a tensor of one number on `device`; zero where there is none.
+pub(crate) fn norm<M: Module>(
+    module: &M,
+    gradients: &GradientsParams,
+    device: &Device,
+) -> Tensor<1> {
     let mut squares = Squares {
         gradients,
         terms: Vec::new(),
     };
     module.visit(&mut squares);
-    let device = module
-        .devices()
-        .first()
-        .cloned()
-        .expect("a network has parameters")
-        .inner();
     if squares.terms.is_empty() {
-        return Tensor::zeros([1], &device);
+        return Tensor::zeros([1], device);
     }
     Tensor::cat(squares.terms, 0).sum().sqrt()
 }

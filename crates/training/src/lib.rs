@@ -46,7 +46,7 @@ mod objective;
 mod order;
 mod trainer;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{CHECKPOINTS_FOLDER, Checkpoint};
 pub use config::{Loss, TrainingConfig};
 pub use ema::{averaged, decay_at};
 pub use error::TrainingError;

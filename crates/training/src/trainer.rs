@@ -13,16 +13,13 @@ use tweedie_core::{Rng, seed_dropout, stream};
 use tweedie_models::{Architecture, ModelConfig, UNet, UNetConfig};
 
 use crate::{
-    Checkpoint, DenoisingObjective, StepRecord, TrainingConfig, TrainingError, ValidationRecord,
-    averaged,
+    CHECKPOINTS_FOLDER, Checkpoint, DenoisingObjective, StepRecord, TrainingConfig, TrainingError,
+    ValidationRecord, averaged,
     checkpoint::{self, Contents, State},
     clipping, decay_at,
     log::Log,
     order::{Images, Order},
 };
-
-/// Where in a run's folder its checkpoints lie.
-const CHECKPOINTS: &str = "checkpoints";
 
 /// Purposes of the random numbers of a run.
 #[derive(Clone, Copy)]
@@ -166,7 +163,7 @@ impl Trainer {
         folder: &Path,
         mut observe: impl FnMut(Event<'_>) -> Flow,
     ) -> Result<Outcome, TrainingError> {
-        let checkpoints = folder.join(CHECKPOINTS);
+        let checkpoints = folder.join(CHECKPOINTS_FOLDER);
         if self.step == 0 && !checkpoint::all(&checkpoints)?.is_empty() {
             return Err(TrainingError::Occupied {
                 folder: folder.into(),
@@ -229,14 +226,14 @@ impl Trainer {
     pub fn advance(&mut self, images: Tensor<4>) -> Result<StepRecord, TrainingError> {
         let start = Instant::now();
         let step = self.step + 1;
-        let rng = self.rng(Purpose::Training).fork(step);
+        let mut rng = self.rng(Purpose::Training).fork(step);
         if unet(&self.model).dropout > 0.0 {
             let seed = stream(self.config.seed, step).next_u64();
             seed_dropout(&self.device, seed);
         }
-        let noisy = self.objective.perturb(images, &mut rng.clone());
+        let noisy = self.objective.perturb(images, &mut rng);
         let (loss, gradients) = self.loss_and_gradients(noisy);
-        let norm = clipping::norm(&self.network, &gradients);
+        let norm = clipping::norm(&self.network, &gradients, &self.device);
         // The one read-back of a step.
         let numbers = Tensor::cat(vec![loss, norm.clone()], 0)
             .try_into_vec_as::<f64>()
@@ -359,7 +356,7 @@ fn check_images(
             found: first.shape(),
         });
     }
-    Ok(unet(model).check_size(height, width)?)
+    Ok(model.architecture.check_size(height, width)?)
 }
 
 fn unet(model: &ModelConfig) -> &UNetConfig {
@@ -369,7 +366,7 @@ fn unet(model: &ModelConfig) -> &UNetConfig {
     }
 }
 
-/// The module with its parameters named 0, 1, 2, ... in order, so that the optimiser's state, which is kept by name, fits the
+/// The module with its parameters named 1, 2, 3, ... in order, so that the optimiser's state, which is kept by name, fits the
 /// same network in another process.
 fn numbered<M: Module>(module: M) -> M {
     struct Numbers(u64);
