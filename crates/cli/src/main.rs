@@ -10,7 +10,6 @@
 )]
 
 mod device;
-mod draw;
 mod failure;
 mod interrupt;
 mod method;
@@ -18,6 +17,7 @@ mod model;
 mod panics;
 mod restore;
 mod sample;
+mod sheet;
 mod steps;
 mod train;
 

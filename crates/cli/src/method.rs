@@ -5,7 +5,6 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tweedie::{
-    burn::tensor::Tensor,
     core::{Denoiser, GridError, Schedule, TimeGrid},
     samplers::{DiffusionSampler, PosteriorSampler},
     sde::Reverse,
@@ -88,20 +87,6 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A sampler of any kind behind one type.
-pub(crate) struct AnySampler<'a>(Box<dyn PosteriorSampler + 'a>);
-
-impl PosteriorSampler for AnySampler<'_> {
-    fn sample(
-        &self,
-        shape: [usize; 4],
-        rng: &mut tweedie::core::Rng,
-        observe: &mut dyn FnMut(tweedie::solvers::Step<'_>),
-    ) -> Tensor<4> {
-        self.0.sample(shape, rng, observe)
-    }
-}
-
 impl Method {
     /// The times from the schedule's horizon to the data.
     fn times(&self, schedule: &dyn Schedule) -> Result<TimeGrid, GridError> {
@@ -121,10 +106,10 @@ impl Method {
         &self,
         schedule: Arc<dyn Schedule>,
         denoiser: &'a dyn Denoiser,
-    ) -> Result<AnySampler<'a>, GridError> {
+    ) -> Result<Box<dyn PosteriorSampler + 'a>, GridError> {
         let grid = self.times(schedule.as_ref())?;
         let process = |alpha| Reverse::new(schedule.clone(), denoiser, alpha);
-        Ok(AnySampler(match self.solver {
+        Ok(match self.solver {
             SolverName::Ddpm => Box::new(DiffusionSampler {
                 process: process(1.0),
                 solver: Ddpm,
@@ -145,6 +130,6 @@ impl Method {
                 solver: EulerMaruyama,
                 grid,
             }),
-        }))
+        })
     }
 }

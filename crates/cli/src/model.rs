@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tweedie::{
     burn::tensor::Device,
     models::{MODEL_FILE, ModelError, Pretrained},
-    training::{Checkpoint, TrainingError},
+    training::{CHECKPOINTS_FOLDER, Checkpoint, TrainingError},
 };
 
 use crate::failure::Outcome;
@@ -34,7 +34,7 @@ fn model_folder(folder: &Path) -> Outcome<PathBuf> {
     if folder.join(MODEL_FILE).exists() {
         return Ok(folder.into());
     }
-    match Checkpoint::latest(&folder.join("checkpoints")) {
+    match Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER)) {
         Ok(checkpoint) => Ok(checkpoint.folder().into()),
         Err(TrainingError::NoCheckpoint { .. }) => Err(ModelError::NoModel {
             folder: folder.into(),

@@ -12,10 +12,10 @@ use tweedie::{
 
 use crate::{
     device::DeviceName,
-    draw::{columns, save_sheet},
     failure::Outcome,
     method::Method,
     model,
+    sheet::{columns, save_sheet},
     steps::StepBar,
 };
 
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let mut recorder = Recorder::new(FRAMES);
     let mut images = Vec::new();
     draw(
-        &sampler,
+        sampler.as_ref(),
         [channels, height, width],
         config,
         &rng,

@@ -1,13 +1,10 @@
-//! Unconditional draws from a model, and the pictures of them.
+//! Sheets of images as files, and the folders they go to.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
 use tweedie::{
     burn::tensor::Tensor,
-    core::{Clipped, Denoiser, Rng, Schedule, TimeGrid},
     data::{Image, grid},
-    sde::{Reverse, perturb},
-    solvers::{Ddim, integrate},
 };
 
 use crate::failure::{Failure, Outcome};
@@ -15,31 +12,6 @@ use crate::failure::{Failure, Outcome};
 /// Columns of a sheet of `count` images: as square as possible.
 pub(crate) fn columns(count: usize) -> usize {
     (1..=count).find(|side| side * side >= count).unwrap_or(1)
-}
-
-/// Draws a batch of images in [0, 1] of the given shape by DDIM with `eta = 0`, in `steps` equal steps of time.
-///
-/// The start is the noise of the schedule's horizon around mid-grey, which is zero to a network that sees [-1, 1].
-pub(crate) fn draw(
-    denoiser: &dyn Denoiser,
-    schedule: Arc<dyn Schedule>,
-    shape: [usize; 4],
-    steps: usize,
-    rng: &mut Rng,
-) -> Outcome<Tensor<4>> {
-    let horizon = schedule.horizon();
-    let times = TimeGrid::uniform(horizon, 0.0, steps)?;
-    let grey = Tensor::full(shape, 0.5, rng.device());
-    let start = perturb(&schedule, grey, horizon, rng);
-    let process = Reverse::new(schedule, Clipped::unit(denoiser), 0.0);
-    Ok(integrate(
-        &process,
-        &Ddim::new(0.0),
-        start,
-        &times,
-        rng,
-        |_| (),
-    ))
 }
 
 /// Writes a batch as one PNG file, in rows of `columns` images, two white pixels apart. Its folder is made.

@@ -56,7 +56,7 @@ pub struct Draws {
 /// # Errors
 /// [`SampleError::Diverged`] when a sample is not finite, [`SampleError::Zero`] when none are asked for.
 pub fn draw(
-    sampler: &impl PosteriorSampler,
+    sampler: &dyn PosteriorSampler,
     image: [usize; 3],
     config: DrawConfig,
     rng: &Rng,

@@ -22,9 +22,9 @@ use report::Report;
 
 use crate::{
     device::DeviceName,
-    draw::{columns, make_folder, save_sheet},
     failure::{Failure, Outcome},
     model,
+    sheet::{columns, make_folder, save_sheet},
     steps::StepBar,
 };
 
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let mut samples = Vec::new();
     let [_, channels, height, width] = problem.image_shape;
     let draws = draw(
-        &sampler,
+        sampler.as_ref(),
         [channels, height, width],
         config,
         &rng,

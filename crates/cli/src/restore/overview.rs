@@ -5,7 +5,7 @@ use std::path::Path;
 use tweedie::{burn::tensor::Tensor, data::Image, samplers::Draws};
 
 use super::problem::Problem;
-use crate::{draw::save_sheet, failure::Outcome};
+use crate::{failure::Outcome, sheet::save_sheet};
 
 /// Samples shown.
 const SAMPLES: usize = 4;

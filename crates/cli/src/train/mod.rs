@@ -17,7 +17,7 @@ use std::{
 use indicatif::FormattedDuration;
 use tweedie::{
     burn::{module::Module, tensor::Device},
-    training::{Checkpoint, Outcome as Ending, Trainer, TrainingError},
+    training::{CHECKPOINTS_FOLDER, Checkpoint, Outcome as Ending, Trainer, TrainingError},
 };
 
 pub(crate) use arguments::Arguments;
@@ -31,13 +31,10 @@ use self::{
 };
 use crate::{
     device::DeviceName,
-    draw::make_folder,
     failure::{Failure, INTERRUPTED, Outcome},
     interrupt::Interrupt,
+    sheet::make_folder,
 };
-
-/// Where in a run's folder its checkpoints lie.
-const CHECKPOINTS: &str = "checkpoints";
 
 /// A run before it starts.
 struct Plan {
@@ -114,7 +111,7 @@ impl Plan {
             None => usual_folder(&settings.data.name().word()),
         };
         // Before its settings are overwritten.
-        match Checkpoint::latest(&folder.join(CHECKPOINTS)) {
+        match Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER)) {
             Ok(_) => Err(TrainingError::Occupied { folder }.into()),
             Err(TrainingError::NoCheckpoint { .. }) => Ok(Self {
                 settings,
@@ -130,7 +127,7 @@ impl Plan {
             Some(folder) => folder.clone(),
             None => usual_folder("phantoms"),
         };
-        let checkpoint = Checkpoint::latest(&folder.join(CHECKPOINTS))?;
+        let checkpoint = Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER))?;
         let mut settings = Settings::read(&folder.join(RUN_FILE))?;
         settings.training = checkpoint.config()?;
         take_training(&mut settings.training, &arguments.training);

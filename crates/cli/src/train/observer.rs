@@ -4,23 +4,29 @@ use std::path::{Path, PathBuf};
 
 use tweedie::{
     burn::tensor::Device,
-    core::Rng,
+    core::{Clipped, Rng},
     models::{ModelConfig, UNet},
     training::{Event, Flow},
 };
 
 use super::{monitor::Monitor, settings::Settings};
 use crate::{
-    draw::{columns, draw, save_sheet},
     failure::{Failure, Outcome},
     interrupt::Interrupt,
+    method::{GridName, Method, SolverName},
+    sheet::{columns, save_sheet},
 };
 
 /// Images of a sheet.
 const IMAGES: usize = 16;
 
-/// Network evaluations of a sheet.
-const STEPS: usize = 50;
+/// How a sheet is drawn.
+const METHOD: Method = Method {
+    solver: SolverName::Ddim,
+    eta: 0.0,
+    steps: 50,
+    grid: GridName::Uniform,
+};
 
 /// Keeps the random numbers of the sheets apart from those of the training.
 const PURPOSE: u64 = u64::from_be_bytes(*b"samples\0");
@@ -113,15 +119,10 @@ impl<'a> Observer<'a> {
         let model: &ModelConfig = &self.settings.model;
         let mut rng = Rng::seeded(self.settings.training.seed, self.device).fork(PURPOSE);
         let [channels, height, width] = self.settings.shape();
-        let denoiser = model.denoiser(network)?;
+        let denoiser = Clipped::unit(model.denoiser(network)?);
+        let sampler = METHOD.sampler(model.unit_range_schedule()?, &denoiser)?;
         let shape = [IMAGES, channels, height, width];
-        let batch = draw(
-            &denoiser,
-            model.unit_range_schedule()?,
-            shape,
-            STEPS,
-            &mut rng,
-        )?;
+        let batch = sampler.sample(shape, &mut rng, &mut |_| ());
         save_sheet(batch, columns(IMAGES), path)
     }
 }

@@ -218,16 +218,8 @@ impl Settings {
 
     fn check_model(&self) -> Result<(), ModelError> {
         self.model.validate()?;
-        let multiple = self.model.architecture.multiple();
         let [height, width] = self.model.image_size;
-        if height.is_multiple_of(multiple) && width.is_multiple_of(multiple) {
-            return Ok(());
-        }
-        Err(ModelError::Size {
-            multiple,
-            height,
-            width,
-        })
+        self.model.architecture.check_size(height, width)
     }
 
     fn check_data(&self) -> Result<(), SettingsError> {
