@@ -30,6 +30,7 @@ mod autodiff;
 mod denoiser;
 mod grid;
 mod precondition;
+mod quadrature;
 mod rng;
 mod schedule;
 
@@ -37,13 +38,15 @@ pub use adapter::{Clipped, Padded, UnitRange};
 pub use analytic::GaussianPrior;
 pub use autodiff::value_and_vjp;
 pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, Score};
-pub use grid::{GridError, Span, TimeGrid};
+pub use grid::{GridError, Spacing, Span, TimeGrid};
 pub use precondition::{
     Clean, Coefficients, Edm, Epsilon, NoiseLabel, Parametrisation, Preconditioned,
     Preconditioning, Velocity,
 };
+pub use quadrature::gauss_legendre;
 pub use rng::{Noise, Rng, Stream, seed_dropout, stream};
 pub use schedule::{
-    Cosine, DdpmTable, Scaled, Schedule, ScheduleConfig, ScheduleError, VarianceExploding,
+    Cosine, Custom, DdpmTable, FlowMatching, FromCoefficients, Karras, Scaled, ScaledLinear,
+    Schedule, ScheduleConfig, ScheduleError, Sigmoid, SubVariancePreserving, VarianceExploding,
     VariancePreserving,
 };

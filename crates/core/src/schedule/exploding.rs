@@ -2,7 +2,10 @@
 //!
 //! Song et al. 2021, eq. (30), <https://arxiv.org/abs/2011.13456>.
 
-use super::{Schedule, ScheduleError, require_ordered, require_positive};
+use super::{
+    Schedule, ScheduleError,
+    error::{require_ordered, require_positive},
+};
 
 /// The variance-exploding schedule. Data are met at `sigma_min`, not at zero noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
