@@ -46,7 +46,7 @@ impl<const D: usize, T: Denoiser<D> + ?Sized> Denoiser<D> for Box<T> {
 pub trait Score<const D: usize = 4>: Denoiser<D> {
     /// `grad log p_sigma(noisy)`, of the shape of `noisy`; `sigma > 0`.
     fn score(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
-        (self.denoise(noisy.clone(), sigma) - noisy).div_scalar(sigma * sigma)
+        (self.denoise(noisy.clone(), sigma) - noisy).mul_scalar(sigma.powi(-2))
     }
 }
 

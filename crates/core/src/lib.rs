@@ -35,7 +35,9 @@ mod rng;
 mod schedule;
 
 pub use adapter::{Clipped, Padded, UnitRange};
-pub use analytic::GaussianPrior;
+pub use analytic::{
+    AnalyticPrior, FullGaussian, GaussianMixture, GaussianPrior, PointMass, PriorError,
+};
 pub use autodiff::value_and_vjp;
 pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, Score};
 pub use grid::{GridError, Spacing, Span, TimeGrid};

@@ -1,6 +1,8 @@
 //! The laws that every schedule, grid, denoiser and random stream obeys.
 
 #[cfg(test)]
+mod analytic;
+#[cfg(test)]
 mod autodiff;
 #[cfg(test)]
 mod denoisers;
