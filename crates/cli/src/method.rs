@@ -8,8 +8,13 @@ use tweedie::{
     core::{Denoiser, GridError, Schedule, TimeGrid},
     samplers::{DiffusionSampler, PosteriorSampler},
     sde::Reverse,
-    solvers::{Ddim, Ddpm, EulerMaruyama, Heun},
+    solvers::{
+        Ddim, Ddpm, DpmSolverPp2M, DpmSolverPp2MSde, DpmSolverPp3MSde, Edm, EulerMaruyama, Heun,
+        Solver, UniPc,
+    },
 };
+
+use crate::failure::Outcome;
 
 /// A solver by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -21,8 +26,26 @@ pub(crate) enum SolverName {
     Ddim,
     /// Second order, deterministic, two evaluations a step.
     Heun,
+    /// Heun's method in the noise level, after Karras et al. 2022.
+    Edm,
     /// First order, stochastic.
     EulerMaruyama,
+    /// DPM-Solver++(2M): second order, deterministic.
+    #[value(name = "dpmpp-2m")]
+    #[serde(rename = "dpmpp-2m")]
+    DpmSolverPp2M,
+    /// The same for the stochastic equation.
+    #[value(name = "dpmpp-2m-sde")]
+    #[serde(rename = "dpmpp-2m-sde")]
+    DpmSolverPp2MSde,
+    /// Its member that looks three steps back.
+    #[value(name = "dpmpp-3m-sde")]
+    #[serde(rename = "dpmpp-3m-sde")]
+    DpmSolverPp3MSde,
+    /// UniPC of order 2: deterministic, the most accurate in few steps.
+    #[value(name = "unipc")]
+    #[serde(rename = "unipc")]
+    UniPc,
 }
 
 /// A grid of times by its name on the command line.
@@ -33,9 +56,13 @@ pub(crate) enum GridName {
     Uniform,
     /// Steps equally long in the seventh root of the noise level: short ones where there is little noise.
     Karras,
+    /// Steps equally long in the logarithm of the noise level.
+    LogSnr,
+    /// Steps equally long in the square root of the time.
+    Quadratic,
 }
 
-/// The last noise level of a Karras grid before zero: one grey level of 256.
+/// The last noise level before zero of a grid of noise levels: one grey level of 256.
 const LEAST_SIGMA: f64 = 1.0 / 255.0;
 
 /// The exponent of Karras et al. 2022.
@@ -47,7 +74,7 @@ pub(crate) struct Method {
     /// The method of the steps.
     #[arg(long, value_enum, default_value = "ddpm", value_name = "NAME")]
     pub(crate) solver: SolverName,
-    /// Stochasticity of DDIM, from 0 to 1.
+    /// Stochasticity of DDIM, from 0 to 1; the other methods have their own.
     #[arg(long, default_value_t = 0.0, value_name = "ETA", value_parser = unit_interval)]
     pub(crate) eta: f64,
     /// Number of steps.
@@ -91,12 +118,18 @@ impl Method {
     /// The times from the schedule's horizon to the data.
     fn times(&self, schedule: &dyn Schedule) -> Result<TimeGrid, GridError> {
         let (horizon, steps) = (schedule.horizon(), self.steps as usize);
+        let highest = schedule.sigma(horizon);
         match self.grid {
+            // The closing step to zero is one of the steps; where it is the only one, all grids are the same.
             GridName::Karras if steps > 1 => {
-                let highest = schedule.sigma(horizon);
                 TimeGrid::karras(schedule, highest, LEAST_SIGMA, RHO, steps - 1)
                     .map(TimeGrid::then_zero)
             }
+            GridName::LogSnr if steps > 1 => {
+                TimeGrid::log_snr(schedule, highest, LEAST_SIGMA, steps - 1)
+                    .map(TimeGrid::then_zero)
+            }
+            GridName::Quadratic => TimeGrid::quadratic(horizon, 0.0, steps),
             _ => TimeGrid::uniform(horizon, 0.0, steps),
         }
     }
@@ -106,30 +139,45 @@ impl Method {
         &self,
         schedule: Arc<dyn Schedule>,
         denoiser: &'a dyn Denoiser,
-    ) -> Result<Box<dyn PosteriorSampler + 'a>, GridError> {
+    ) -> Outcome<Box<dyn PosteriorSampler + 'a>> {
         let grid = self.times(schedule.as_ref())?;
-        let process = |alpha| Reverse::new(schedule.clone(), denoiser, alpha);
         Ok(match self.solver {
-            SolverName::Ddpm => Box::new(DiffusionSampler {
-                process: process(1.0),
-                solver: Ddpm,
-                grid,
-            }),
-            SolverName::Ddim => Box::new(DiffusionSampler {
-                process: process(0.0),
-                solver: Ddim::new(self.eta),
-                grid,
-            }),
-            SolverName::Heun => Box::new(DiffusionSampler {
-                process: process(0.0),
-                solver: Heun,
-                grid,
-            }),
-            SolverName::EulerMaruyama => Box::new(DiffusionSampler {
-                process: process(1.0),
-                solver: EulerMaruyama,
-                grid,
-            }),
+            SolverName::Ddpm => sde(schedule, denoiser, Ddpm, grid),
+            SolverName::Ddim => flow(schedule, denoiser, Ddim::new(self.eta)?, grid),
+            SolverName::Heun => flow(schedule, denoiser, Heun, grid),
+            SolverName::Edm => flow(schedule, denoiser, Edm::default(), grid),
+            SolverName::EulerMaruyama => sde(schedule, denoiser, EulerMaruyama, grid),
+            SolverName::DpmSolverPp2M => flow(schedule, denoiser, DpmSolverPp2M, grid),
+            SolverName::DpmSolverPp2MSde => {
+                sde(schedule, denoiser, DpmSolverPp2MSde::new(1.0)?, grid)
+            }
+            SolverName::DpmSolverPp3MSde => {
+                sde(schedule, denoiser, DpmSolverPp3MSde::new(1.0)?, grid)
+            }
+            SolverName::UniPc => flow(schedule, denoiser, UniPc::new(2)?, grid),
         })
     }
+}
+
+/// The reverse process that the program runs.
+type Process<'a> = Reverse<Arc<dyn Schedule>, &'a dyn Denoiser>;
+
+fn flow<'a>(
+    schedule: Arc<dyn Schedule>,
+    denoiser: &'a dyn Denoiser,
+    solver: impl Solver<Process<'a>> + 'a,
+    grid: TimeGrid,
+) -> Box<dyn PosteriorSampler + 'a> {
+    let process = Reverse::flow(schedule, denoiser);
+    Box::new(DiffusionSampler::new(process, solver, grid))
+}
+
+fn sde<'a>(
+    schedule: Arc<dyn Schedule>,
+    denoiser: &'a dyn Denoiser,
+    solver: impl Solver<Process<'a>> + 'a,
+    grid: TimeGrid,
+) -> Box<dyn PosteriorSampler + 'a> {
+    let process = Reverse::sde(schedule, denoiser);
+    Box::new(DiffusionSampler::new(process, solver, grid))
 }

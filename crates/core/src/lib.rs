@@ -27,6 +27,8 @@
 mod adapter;
 mod analytic;
 mod autodiff;
+mod brownian;
+mod combine;
 mod denoiser;
 mod grid;
 mod precondition;
@@ -39,6 +41,8 @@ pub use analytic::{
     AnalyticPrior, FullGaussian, GaussianMixture, GaussianPrior, PointMass, PriorError,
 };
 pub use autodiff::value_and_vjp;
+pub use brownian::{BrownianError, BrownianPath};
+pub use combine::combine;
 pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, Score};
 pub use grid::{GridError, Spacing, Span, TimeGrid};
 pub use precondition::{
@@ -46,7 +50,7 @@ pub use precondition::{
     Preconditioning, Velocity,
 };
 pub use quadrature::gauss_legendre;
-pub use rng::{Noise, Rng, Stream, seed_dropout, stream};
+pub use rng::{Noise, Rng, RngRow, Stream, seed_dropout, stream};
 pub use schedule::{
     Cosine, Custom, DdpmTable, FlowMatching, FromCoefficients, Karras, Scaled, ScaledLinear,
     Schedule, ScheduleConfig, ScheduleError, Sigmoid, SubVariancePreserving, VarianceExploding,

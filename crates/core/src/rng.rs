@@ -4,25 +4,35 @@
 //! <https://cr.yp.to/chacha.html>). Normal numbers are drawn on the host in `f64` and uploaded. A sample therefore
 //! depends on its seed and its index alone: not on the batch size, the number of threads, the order of work, or the device.
 
-use burn::tensor::{DType, Device, Element, Tensor, TensorCreationOptions, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 use rand::{Rng as _, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use rayon::prelude::*;
 
 /// The generator behind [`stream`]; implements the traits of the `rand` crate.
 pub type Stream = ChaCha8Rng;
 
-/// Keeps the keys of forked generators apart from the keys of rows.
+/// Keeps the keys of rows, of forked generators, and of Brownian paths apart.
 #[derive(Clone, Copy)]
 enum Domain {
-    Rows = 0,
-    Forks = 1,
+    Rows,
+    Forks,
+    /// Of the sample with this number.
+    Path(u64),
 }
 
 fn keyed(key: u64, domain: Domain, index: u64) -> Stream {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&key.to_le_bytes());
-    bytes[8] = domain as u8;
+    match domain {
+        Domain::Rows => {}
+        Domain::Forks => bytes[8] = 1,
+        Domain::Path(sample) => {
+            bytes[8] = 2;
+            bytes[16..24].copy_from_slice(&sample.to_le_bytes());
+        }
+    }
     let mut generator = Stream::from_seed(bytes);
     generator.set_stream(index);
     generator
@@ -59,9 +69,13 @@ pub trait Noise<const D: usize = 4> {
     /// Independent standard normal numbers of the given shape; axis 0 is the batch.
     fn normal(&mut self, shape: [usize; D]) -> Tensor<D>;
 
-    /// Brownian increment from one time to another: zero mean, variance `|to - from|`.
-    fn increment(&mut self, shape: [usize; D], from: f64, to: f64) -> Tensor<D> {
-        self.normal(shape).mul_scalar((to - from).abs().sqrt())
+    /// Standard normal numbers that drive a step in time: the Brownian increment over it divided by its standard
+    /// deviation, `(w(to) - w(from)) / sqrt(|to - from|)`.
+    ///
+    /// Fresh numbers unless the source follows a path of its own, which any sequence of steps then samples.
+    fn normal_over(&mut self, shape: [usize; D], from: f64, to: f64) -> Tensor<D> {
+        let _ = (from, to);
+        self.normal(shape)
     }
 }
 
@@ -134,7 +148,7 @@ impl Rng {
         let values = self.draw(shape[0], shape[1..].iter().product(), |row| {
             row.sample::<f64, _>(StandardNormal)
         });
-        Tensor::from_data(TensorData::new(values, shape), self.options.clone())
+        self.upload(values, shape)
     }
 
     /// Independent uniform numbers in [0, 1), `shape[0]` rows.
@@ -142,7 +156,7 @@ impl Rng {
         let values = self.draw(shape[0], shape[1..].iter().product(), |row| {
             row.random::<f64>()
         });
-        Tensor::from_data(TensorData::new(values, shape), self.options.clone())
+        self.upload(values, shape)
     }
 
     /// One uniform number in [0, 1) for each of `rows` rows, kept on the host.
@@ -150,20 +164,56 @@ impl Rng {
         self.draw(rows, 1, |row| row.random::<f64>())
     }
 
-    fn draw<E: Element>(
-        &mut self,
-        rows: usize,
-        row_len: usize,
-        mut one: impl FnMut(&mut Stream) -> E,
-    ) -> Vec<E> {
+    /// The stream of one row, for a run of that row alone: it draws the numbers that the row would have had in its batch,
+    /// and leaves the stream where it stops.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use tweedie_core::{Noise, Rng};
+    ///
+    /// let device = Device::flex();
+    /// let all = Rng::seeded(1, &device).normal([4, 3]);
+    /// let alone: Tensor<2> = Rng::seeded(1, &device).row(2).normal([1, 3]);
+    /// all.slice([2..3]).into_data().assert_eq(&alone.into_data(), true);
+    /// ```
+    pub fn row(&mut self, row: usize) -> RngRow<'_> {
+        self.start_streams(row + 1);
+        RngRow {
+            stream: &mut self.rows[row],
+            options: &self.options,
+        }
+    }
+
+    /// The generator of one node in the tree of the Brownian path that belongs to a row.
+    pub(crate) fn path_node(&self, row: usize, node: u64) -> Stream {
+        keyed(self.key, Domain::Path(self.first_row + row as u64), node)
+    }
+
+    /// Numbers of the host as a tensor of this generator's device and type.
+    pub(crate) fn upload<const D: usize>(&self, values: Vec<f64>, shape: [usize; D]) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values, shape), self.options.clone())
+    }
+
+    fn start_streams(&mut self, rows: usize) {
         for row in self.rows.len()..rows {
             self.rows
                 .push(stream(self.key, self.first_row + row as u64));
         }
-        let mut values = Vec::with_capacity(rows * row_len);
-        for row in &mut self.rows[..rows] {
-            values.extend((0..row_len).map(|_| one(row)));
-        }
+    }
+
+    /// Rows have streams of their own, so they are drawn in parallel.
+    fn draw(
+        &mut self,
+        rows: usize,
+        row_len: usize,
+        one: impl Fn(&mut Stream) -> f64 + Sync,
+    ) -> Vec<f64> {
+        self.start_streams(rows);
+        let mut values = vec![0.0; rows * row_len];
+        values
+            .par_chunks_mut(row_len.max(1))
+            .zip(&mut self.rows[..rows])
+            .for_each(|(values, row)| values.fill_with(|| one(row)));
         values
     }
 }
@@ -171,5 +221,24 @@ impl Rng {
 impl<const D: usize> Noise<D> for Rng {
     fn normal(&mut self, shape: [usize; D]) -> Tensor<D> {
         Rng::normal(self, shape)
+    }
+}
+
+/// The stream of one row of an [`Rng`], made by [`Rng::row`].
+#[derive(Debug)]
+pub struct RngRow<'a> {
+    stream: &'a mut Stream,
+    options: &'a TensorCreationOptions,
+}
+
+/// # Panics
+/// [`normal`](Noise::normal) unless it is asked for one row.
+impl<const D: usize> Noise<D> for RngRow<'_> {
+    fn normal(&mut self, shape: [usize; D]) -> Tensor<D> {
+        assert_eq!(shape[0], 1, "one row's stream was asked for {shape:?}");
+        let values: Vec<f64> = (0..shape.iter().product())
+            .map(|_| self.stream.sample(StandardNormal))
+            .collect();
+        Tensor::from_data(TensorData::new(values, shape), self.options.clone())
     }
 }

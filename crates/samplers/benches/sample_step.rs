@@ -37,7 +37,7 @@ fn step(
 ) {
     let mut rng = Rng::seeded(0, device);
     let start = pure_noise(schedule, BATCH, 0.5, &mut rng);
-    let process = Reverse::new(schedule, denoiser, 1.0);
+    let process = Reverse::sde(schedule, denoiser);
     let span = Span {
         from: 0.5,
         to: 0.49,

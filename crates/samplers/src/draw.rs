@@ -54,7 +54,7 @@ pub struct Draws {
 /// `observe` keeps the samples it wants.
 ///
 /// # Errors
-/// [`SampleError::Diverged`] when a sample is not finite, [`SampleError::Zero`] when none are asked for.
+/// [`SampleError::Batch`] when a batch has no finite samples, [`SampleError::Zero`] when none are asked for.
 pub fn draw(
     sampler: &dyn PosteriorSampler,
     image: [usize; 3],
@@ -75,15 +75,17 @@ pub fn draw(
     for first in (0..config.samples).step_by(config.batch_size) {
         let batch = config.batch_size.min(config.samples - first);
         let mut rows = rng.clone().starting_at(rng.first_row() + first as u64);
-        let samples = sampler.sample([batch, channels, height, width], &mut rows, &mut |step| {
-            observe(Draw::Step { first, step });
-        });
-        if !samples.clone().is_finite().all().into_scalar::<bool>() {
-            return Err(SampleError::Diverged {
+        let shape = [batch, channels, height, width];
+        let samples = sampler
+            .sample(shape, &mut rows, &mut |step| {
+                observe(Draw::Step { first, step })
+            })
+            .and_then(finite)
+            .map_err(|source| SampleError::Batch {
                 first,
                 last: first + batch - 1,
-            });
-        }
+                source: Box::new(source),
+            })?;
         observe(Draw::Batch {
             first,
             samples: &samples,
@@ -102,4 +104,11 @@ pub fn draw(
         std,
         samples: config.samples,
     })
+}
+
+fn finite(samples: Tensor<4>) -> Result<Tensor<4>, SampleError> {
+    if samples.clone().is_finite().all().into_scalar::<bool>() {
+        return Ok(samples);
+    }
+    Err(SampleError::NotFinite)
 }

@@ -1,19 +1,28 @@
 //! What can go wrong while sampling.
 
+use tweedie_solvers::SolveError;
+
 /// Why there are no samples.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SampleError {
-    /// A batch holds numbers that are infinite or not numbers: the guidance is too strong for the steps, or the network's
-    /// weights are damaged.
+    /// The solver gave up.
+    #[error(transparent)]
+    Solve(#[from] SolveError),
+    /// Samples hold numbers that are infinite or not numbers.
     #[error(
-        "samples {first} to {last} are not finite: take more steps or weaker guidance, or check the network's weights"
+        "the samples are not finite: weaker guidance may help, or the network's weights are damaged"
     )]
-    Diverged {
-        /// Number of the batch's first sample.
+    NotFinite,
+    /// A batch could not be drawn.
+    #[error("samples {first} to {last}: {source}")]
+    Batch {
+        /// Number of the first sample of the batch.
         first: usize,
         /// Number of its last.
         last: usize,
+        /// What went wrong.
+        source: Box<SampleError>,
     },
     /// No samples, or none at a time, were asked for.
     #[error("{field} must be at least 1, found 0")]

@@ -25,11 +25,8 @@
 //! # let guidance = NoData;
 //! // `guidance` is any `NoisyFidelity`, such as `tweedie_fidelity::Pigdm`.
 //! let posterior = Posterior { prior, guidance };
-//! let sampler = DiffusionSampler {
-//!     process: Reverse::new(VariancePreserving::new(0.1, 20.0)?, posterior, 1.0),
-//!     solver: Ddpm,
-//!     grid: TimeGrid::uniform(1.0, 0.0, 20)?,
-//! };
+//! let process = Reverse::sde(VariancePreserving::new(0.1, 20.0)?, posterior);
+//! let sampler = DiffusionSampler::new(process, Ddpm, TimeGrid::uniform(1.0, 0.0, 20)?);
 //! let config = DrawConfig { samples: 5, batch_size: 2 };
 //! let draws = draw(&sampler, [1, 8, 8], config, &Rng::seeded(0, &device), |_| ())?;
 //! assert_eq!(draws.mean.dims(), [1, 1, 8, 8]);

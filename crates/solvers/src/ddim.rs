@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use tweedie_core::{Noise, Span};
 use tweedie_sde::Diffusion;
 
-use crate::Solver;
+use crate::{SolveError, Solver, error::require, kick::kick, levels::Levels};
 
 /// The DDIM method.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,14 +21,11 @@ pub struct Ddim {
 impl Ddim {
     /// `eta` from 0 (deterministic) to 1 (as DDPM).
     ///
-    /// # Panics
+    /// # Errors
     /// Unless `eta` lies in [0, 1].
-    pub fn new(eta: f64) -> Self {
-        assert!(
-            (0.0..=1.0).contains(&eta),
-            "eta must lie in [0, 1], got {eta}"
-        );
-        Self { eta }
+    pub fn new(eta: f64) -> Result<Self, SolveError> {
+        require("eta", eta, (0.0..=1.0).contains(&eta), "in [0, 1]")?;
+        Ok(Self { eta })
     }
 }
 
@@ -43,20 +40,17 @@ impl<P: Diffusion<D> + ?Sized, const D: usize> Solver<P, D> for Ddim {
         span: Span,
         noise: &mut dyn Noise<D>,
     ) -> Tensor<D> {
-        let schedule = process.schedule();
-        let (s_from, s_to) = (schedule.scale(span.from), schedule.scale(span.to));
-        let sigma_to = schedule.sigma(span.to);
-        let ratio = sigma_to / schedule.sigma(span.from);
+        let levels = Levels::of(process.schedule(), span);
+        let ratio = levels.ratio();
         let fresh = self.eta * self.eta * (1.0 - ratio * ratio);
+        let kept = ratio * (1.0 - fresh).sqrt();
 
         let clean = process.denoised(x.clone(), span.from);
-        let kept = ratio * (1.0 - fresh).sqrt();
-        let moved = x.mul_scalar(s_to * kept / s_from) + clean.mul_scalar(s_to * (1.0 - kept));
-        let strength = s_to * sigma_to * fresh.sqrt();
-        if strength == 0.0 {
-            return moved;
-        }
-        let shape = moved.dims();
-        moved + noise.normal(shape).mul_scalar(strength)
+        let moved = [
+            (levels.s_to * kept / levels.s_from, x),
+            (levels.s_to * (1.0 - kept), clean),
+        ];
+        let strength = levels.s_to * levels.sigma_to * fresh.sqrt();
+        kick(moved, strength, span, noise)
     }
 }

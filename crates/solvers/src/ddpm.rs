@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use tweedie_core::{Noise, Span};
 use tweedie_sde::Diffusion;
 
-use crate::Solver;
+use crate::{Solver, kick::kick, levels::Levels};
 
 /// The DDPM method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +27,14 @@ impl<P: Diffusion<D> + ?Sized, const D: usize> Solver<P, D> for Ddpm {
         span: Span,
         noise: &mut dyn Noise<D>,
     ) -> Tensor<D> {
-        let schedule = process.schedule();
-        let (s_from, s_to) = (schedule.scale(span.from), schedule.scale(span.to));
-        let sigma_to = schedule.sigma(span.to);
-        let kept = (sigma_to / schedule.sigma(span.from)).powi(2);
-
+        let levels = Levels::of(process.schedule(), span);
+        let kept = levels.ratio().powi(2);
         let clean = process.denoised(x.clone(), span.from);
-        let moved = x.mul_scalar(s_to * kept / s_from) + clean.mul_scalar(s_to * (1.0 - kept));
-        if sigma_to == 0.0 {
-            return moved;
-        }
-        let shape = moved.dims();
-        let fresh = noise.normal(shape);
-        moved + fresh.mul_scalar(s_to * sigma_to * (1.0 - kept).sqrt())
+        let moved = [
+            (levels.s_to * kept / levels.s_from, x),
+            (levels.s_to * (1.0 - kept), clean),
+        ];
+        let strength = levels.s_to * levels.sigma_to * (1.0 - kept).sqrt();
+        kick(moved, strength, span, noise)
     }
 }

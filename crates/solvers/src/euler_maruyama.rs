@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use tweedie_core::{Noise, Span};
 use tweedie_sde::Sde;
 
-use crate::Solver;
+use crate::{Solver, kick::kick};
 
 /// The Euler-Maruyama method; Euler's where the diffusion is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,12 +26,8 @@ impl<P: Sde<D> + ?Sized, const D: usize> Solver<P, D> for EulerMaruyama {
         span: Span,
         noise: &mut dyn Noise<D>,
     ) -> Tensor<D> {
-        let diffusion = process.diffusion(span.from);
-        let moved = x.clone() + process.drift(x, span.from).mul_scalar(span.step());
-        if diffusion == 0.0 {
-            return moved;
-        }
-        let shape = moved.dims();
-        moved + noise.increment(shape, span.from, span.to) * diffusion
+        let strength = process.diffusion(span.from) * span.step().abs().sqrt();
+        let moved = process.advance(x, span.from, span.step());
+        kick([(1.0, moved)], strength, span, noise)
     }
 }

@@ -1,13 +1,14 @@
-//! Heun: the trapezoidal predictor-corrector step, of second order for the probability-flow equation.
+//! Heun: the trapezoidal predictor-corrector step, of second order in law.
 //!
 //! `x~ = x_t + b(x_t, t) h + g(t) dw`, `x_s = x_t + (b(x_t, t) + b(x~, s)) h/2 + (g(t) + g(s)) dw/2`, `h = s - t`
 //!
 //! Karras et al. 2022, algorithm 1, <https://arxiv.org/abs/2206.00364>, for `g = 0`; with noise both stages share one
-//! Brownian increment (Kloeden & Platen 1992, section 15.5). Two evaluations a step, one where the process is undefined at
-//! the end of the step: there the predictor is kept, as in the paper.
+//! Brownian increment (Kloeden & Platen 1992, section 15.5, <https://doi.org/10.1007/978-3-662-12616-5>). Order 2 for the
+//! probability-flow equation and, as the noise is additive, weak order 2 and strong order 1 with noise. Two evaluations a
+//! step, one where the process is undefined at the end of the step: there the predictor is kept, as in the paper.
 
 use burn::tensor::Tensor;
-use tweedie_core::{Noise, Span};
+use tweedie_core::{Noise, Span, combine};
 use tweedie_sde::Sde;
 
 use crate::Solver;
@@ -27,22 +28,21 @@ impl<P: Sde<D> + ?Sized, const D: usize> Solver<P, D> for Heun {
         span: Span,
         noise: &mut dyn Noise<D>,
     ) -> Tensor<D> {
-        let diffusion = process.diffusion(span.from);
-        let increment = (diffusion > 0.0).then(|| noise.increment(x.dims(), span.from, span.to));
-        let kick = |x: Tensor<D>, strength: f64| match &increment {
-            Some(increment) => x + increment.clone().mul_scalar(strength),
-            None => x,
+        let width = span.step().abs().sqrt();
+        let strength = process.diffusion(span.from) * width;
+        let fresh = (strength > 0.0).then(|| noise.normal_over(x.dims(), span.from, span.to));
+        let kicked = |moved: Tensor<D>, strength: f64| match &fresh {
+            Some(fresh) => combine([(1.0, moved), (strength, fresh.clone())]),
+            None => moved,
         };
-        let first = process.drift(x.clone(), span.from);
-        let predicted = kick(x.clone() + first.clone().mul_scalar(span.step()), diffusion);
+        let moved = process.advance(x.clone(), span.from, span.step());
+        let predicted = kicked(moved, strength);
         if !process.is_defined_at(span.to) {
             return predicted;
         }
-        let second = process.drift(predicted, span.to);
-        let mean_diffusion = 0.5 * (diffusion + process.diffusion(span.to));
-        kick(
-            x + (first + second).mul_scalar(0.5 * span.step()),
-            mean_diffusion,
-        )
+        // The mean of x and of x after two Euler steps is x + (b + b~) h/2, with half of the first kick.
+        let twice = process.advance(predicted, span.to, span.step());
+        let rest = 0.5 * process.diffusion(span.to) * width;
+        kicked(combine([(0.5, x), (0.5, twice)]), rest)
     }
 }

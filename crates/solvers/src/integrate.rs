@@ -1,7 +1,10 @@
 //! One step, and many.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use tweedie_core::{Noise, Span, TimeGrid};
+use tweedie_sde::Process;
+
+use crate::SolveError;
 
 /// One integration step. The bound on `P` in an implementation states what the method needs of the process.
 pub trait Solver<P: ?Sized, const D: usize = 4> {
@@ -36,18 +39,27 @@ pub struct Step<'a, const D: usize = 4> {
 ///
 /// `observe` is called after each step: a progress bar, a [`Recorder`](crate::Recorder), or nothing. The state is that of the
 /// process, scaled by `s(t)`; at time 0 the scale is one.
-pub fn integrate<P: ?Sized, S: Solver<P, D>, const D: usize>(
+///
+/// Whether the state stays finite is counted on its device and read back once, at the end.
+///
+/// # Errors
+/// [`SolveError::OutsideHorizon`] when the grid starts beyond the horizon of the process, [`SolveError::Diverged`] with the
+/// first bad step when the last state is not finite.
+pub fn integrate<P: Process + ?Sized, S: Solver<P, D>, const D: usize>(
     process: &P,
     solver: &S,
     start: Tensor<D>,
     grid: &TimeGrid,
     noise: &mut dyn Noise<D>,
     mut observe: impl FnMut(Step<'_, D>),
-) -> Tensor<D> {
+) -> Result<Tensor<D>, SolveError> {
+    require_within(process, grid.start())?;
     let mut memory = S::Memory::default();
     let mut state = start;
+    let mut health = Health::new(&state);
     for (index, span) in grid.spans().enumerate() {
         state = solver.step(process, &mut memory, state, span, noise);
+        health.record(&state);
         observe(Step {
             index,
             steps: grid.steps(),
@@ -55,5 +67,54 @@ pub fn integrate<P: ?Sized, S: Solver<P, D>, const D: usize>(
             state: &state,
         });
     }
-    state
+    match health.first_bad_step(&state) {
+        None => Ok(state),
+        Some(step) => Err(SolveError::Diverged {
+            step,
+            steps: grid.steps(),
+            time: grid.times()[step],
+        }),
+    }
+}
+
+/// Fails if a run starts at a time beyond the horizon, by more than rounding.
+pub(crate) fn require_within<P: Process + ?Sized>(
+    process: &P,
+    time: f64,
+) -> Result<(), SolveError> {
+    let horizon = process.horizon();
+    if time <= horizon * (1.0 + 4.0 * f64::EPSILON) {
+        return Ok(());
+    }
+    Err(SolveError::OutsideHorizon { time, horizon })
+}
+
+/// Counts finite states on the device. What is not finite stays so, hence the count tells the first bad step.
+pub(crate) struct Health {
+    finite_steps: Tensor<1>,
+}
+
+impl Health {
+    pub(crate) fn new<const D: usize>(state: &Tensor<D>) -> Self {
+        let device = state.device().without_autodiff();
+        Self {
+            finite_steps: Tensor::zeros([1], (&device, DType::F32)),
+        }
+    }
+
+    pub(crate) fn record<const D: usize>(&mut self, state: &Tensor<D>) {
+        // A sum is one pass without a write; it is finite unless a term is not, or the terms are near the largest float.
+        let sum = state.clone().without_autodiff().sum();
+        let finite = sum.is_finite().float().cast(DType::F32);
+        self.finite_steps = self.finite_steps.clone() + finite;
+    }
+
+    /// Number of the first bad step, from 1; none if `last` is finite.
+    pub(crate) fn first_bad_step<const D: usize>(self, last: &Tensor<D>) -> Option<usize> {
+        let last = last.clone().without_autodiff();
+        if last.is_finite().all().into_scalar::<bool>() {
+            return None;
+        }
+        Some(self.finite_steps.into_scalar::<f32>() as usize + 1)
+    }
 }

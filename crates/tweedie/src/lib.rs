@@ -5,9 +5,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`core`] | schedules, time grids, denoisers, scores, random streams, vector-Jacobian products |
+//! | [`core`] | schedules, time grids, denoisers, scores, analytic priors, random streams, vector-Jacobian products |
 //! | [`sde`] | forward and reverse-time processes |
-//! | [`solvers`] | Euler-Maruyama, Heun, DDPM, DDIM, and the loop that runs them |
+//! | [`solvers`] | one-step, multistep and adaptive solvers, the loop that runs them, log-likelihoods |
 //! | [`physics`] | measurement operators and noise models |
 //! | [`fidelity`] | likelihoods, and their approximations at noisy images (guidance) |
 //! | [`samplers`] | finished posterior samplers and the statistics of their draws |
@@ -44,5 +44,7 @@ pub mod prelude {
     pub use tweedie_models::Pretrained;
     pub use tweedie_physics::{ForwardOperator, LinearOperator, NoiseModel};
     pub use tweedie_sde::{Reverse, pure_noise};
-    pub use tweedie_solvers::{Ddim, Ddpm, EulerMaruyama, Heun, Solver, integrate};
+    pub use tweedie_solvers::{
+        Ddim, Ddpm, DpmSolverPp2M, DpmSolverPp2MSde, EulerMaruyama, Heun, Solver, UniPc, integrate,
+    };
 }

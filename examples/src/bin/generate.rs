@@ -14,12 +14,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let times = TimeGrid::uniform(schedule.horizon(), 0.0, 20)?;
     let mut rng = Rng::seeded(0, &device);
     let start = pure_noise(&schedule, [4, 1, 32, 32], times.start(), &mut rng);
-    let process = Reverse::new(schedule, Clipped::unit(model.denoiser()), 0.0);
-    let samples = integrate(&process, &Ddim::new(0.0), start, &times, &mut rng, |step| {
-        if (step.index + 1) % 5 == 0 {
-            println!("step {} of {}", step.index + 1, step.steps);
-        }
-    });
+    let process = Reverse::flow(schedule, Clipped::unit(model.denoiser()));
+    let samples = integrate(
+        &process,
+        &Ddim::new(0.0)?,
+        start,
+        &times,
+        &mut rng,
+        |step| {
+            if (step.index + 1) % 5 == 0 {
+                println!("step {} of {}", step.index + 1, step.steps);
+            }
+        },
+    )?;
 
     let path = std::env::temp_dir().join("tweedie-samples.png");
     grid(&Image::unbatch(samples)?, 4, 1)?.save(&path)?;

@@ -34,11 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         guidance: Pigdm::new(operator, y, noise_std, Isotropic::new(0.1)?)?,
     });
     let schedule = model.schedule();
-    let sampler = DiffusionSampler {
-        grid: TimeGrid::uniform(schedule.horizon(), 0.0, 50)?,
-        process: Reverse::new(schedule, posterior, 1.0),
-        solver: Ddpm,
-    };
+    let grid = TimeGrid::uniform(schedule.horizon(), 0.0, 50)?;
+    let sampler = DiffusionSampler::new(Reverse::sde(schedule, posterior), Ddpm, grid);
     let config = DrawConfig {
         samples: 4,
         batch_size: 4,

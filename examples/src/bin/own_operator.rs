@@ -47,12 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let guidance = Pigdm::new(Vignette, y, noise_std, Isotropic::new(variance)?)?;
     let schedule = tweedie::core::VariancePreserving::new(0.1, 20.0)?;
-    let sampler = DiffusionSampler {
-        // Short steps where there is little noise, so that small deviations come out right.
-        grid: TimeGrid::karras(&schedule, schedule.sigma(1.0), 0.002, 7.0, 50)?.then_zero(),
-        process: Reverse::new(schedule, Posterior { prior, guidance }, 0.0),
-        solver: Heun,
-    };
+    // Short steps where there is little noise, so that small deviations come out right.
+    let grid = TimeGrid::karras(&schedule, schedule.sigma(1.0), 0.002, 7.0, 50)?.then_zero();
+    let process = Reverse::flow(schedule, Posterior { prior, guidance });
+    let sampler = DiffusionSampler::new(process, Heun, grid);
     let config = DrawConfig {
         samples: 400,
         batch_size: 100,

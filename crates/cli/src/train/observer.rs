@@ -122,7 +122,7 @@ impl<'a> Observer<'a> {
         let denoiser = Clipped::unit(model.denoiser(network)?);
         let sampler = METHOD.sampler(model.unit_range_schedule()?, &denoiser)?;
         let shape = [IMAGES, channels, height, width];
-        let batch = sampler.sample(shape, &mut rng, &mut |_| ());
+        let batch = sampler.sample(shape, &mut rng, &mut |_| ())?;
         save_sheet(batch, columns(IMAGES), path)
     }
 }

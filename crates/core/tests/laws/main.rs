@@ -5,6 +5,8 @@ mod analytic;
 #[cfg(test)]
 mod autodiff;
 #[cfg(test)]
+mod brownian;
+#[cfg(test)]
 mod denoisers;
 #[cfg(test)]
 mod grids;

@@ -6,15 +6,15 @@ use burn::tensor::{DType, Tensor};
 use tweedie_core::{Denoiser, GaussianPrior, Rng, TimeGrid, VariancePreserving};
 use tweedie_samplers::{DiffusionSampler, Draw, DrawConfig, SampleError, draw};
 use tweedie_sde::Reverse;
-use tweedie_solvers::Ddpm;
+use tweedie_solvers::{Ddpm, SolveError};
 use tweedie_testkit::{assert_close, device, exact, values};
 
 fn sampler<P>(prior: P) -> DiffusionSampler<VariancePreserving, P, Ddpm> {
-    DiffusionSampler {
-        process: Reverse::new(VariancePreserving::new(0.1, 20.0).unwrap(), prior, 1.0),
-        solver: Ddpm,
-        grid: TimeGrid::uniform(1.0, 0.0, 6).unwrap(),
-    }
+    DiffusionSampler::new(
+        Reverse::sde(VariancePreserving::new(0.1, 20.0).unwrap(), prior),
+        Ddpm,
+        TimeGrid::uniform(1.0, 0.0, 6).unwrap(),
+    )
 }
 
 fn prior() -> GaussianPrior {
@@ -116,13 +116,21 @@ fn divergence_is_an_error_that_names_the_samples() {
         batch_size: 2,
     };
     let error = draw(&sampler(Explosive), [1, 1, 1], config, &rng(), |_| ()).unwrap_err();
-    assert_eq!(
-        error,
-        SampleError::Diverged {
-            first: batch,
-            last: batch + 1
-        }
-    );
+    let SampleError::Batch {
+        first,
+        last,
+        source,
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!((*first, *last), (batch, batch + 1));
+    let diverged = SolveError::Diverged {
+        step: 1,
+        steps: 6,
+        time: 5.0 / 6.0,
+    };
+    assert_eq!(**source, SampleError::Solve(diverged));
 }
 
 #[test]
@@ -138,11 +146,11 @@ fn nothing_asked_for_is_refused() {
     // Schedules are shared by reference count where they come from a file.
     let shared: Arc<dyn tweedie_core::Schedule> =
         Arc::new(VariancePreserving::new(0.1, 20.0).unwrap());
-    let sampler = DiffusionSampler {
-        process: Reverse::new(shared, prior(), 1.0),
-        solver: Ddpm,
-        grid: TimeGrid::uniform(1.0, 0.0, 2).unwrap(),
-    };
+    let sampler = DiffusionSampler::new(
+        Reverse::sde(shared, prior()),
+        Ddpm,
+        TimeGrid::uniform(1.0, 0.0, 2).unwrap(),
+    );
     let config = DrawConfig {
         samples: 1,
         batch_size: 1,

@@ -132,10 +132,11 @@ where
     let start = pure_noise(schedule, SHAPE, 1.0, &mut noise);
     let mut all = values(&start);
     let grid = TimeGrid::uniform(1.0, 0.001, 6).unwrap();
-    let process = Reverse::new(schedule, posterior, alpha);
+    let process = Reverse::new(schedule, posterior, alpha).unwrap();
     integrate(&process, solver, start, &grid, &mut noise, |step| {
         all.extend(values(step.state))
-    });
+    })
+    .unwrap();
     all
 }
 
@@ -159,7 +160,7 @@ fn guided_runs_follow_the_reference() {
             "EulerSolver" => states(&EulerMaruyama, alpha, schedule, &golden, run),
             "HeunSolver" => states(&Heun, alpha, schedule, &golden, run),
             "DDPMSolver" => states(&Ddpm, alpha, schedule, &golden, run),
-            "DDIMSolver" => states(&Ddim::new(0.0), alpha, schedule, &golden, run),
+            "DDIMSolver" => states(&Ddim::new(0.0).unwrap(), alpha, schedule, &golden, run),
             other => panic!("no such solver: {other}"),
         };
         assert_eq!(got.len(), run.trajectory.len());

@@ -20,15 +20,14 @@ fn run(dtype: DType) -> Vec<f64> {
     )
     .unwrap();
     let prior = GaussianPrior::new(constant(0.4, [1, 1, 1, 1]), 0.1);
-    let sampler = DiffusionSampler {
-        process: Reverse::new(
+    let sampler = DiffusionSampler::new(
+        Reverse::sde(
             VariancePreserving::new(0.1, 20.0).unwrap(),
             Posterior { prior, guidance },
-            1.0,
         ),
-        solver: Ddpm,
-        grid: TimeGrid::uniform(1.0, 0.0, 10).unwrap(),
-    };
+        Ddpm,
+        TimeGrid::uniform(1.0, 0.0, 10).unwrap(),
+    );
     let rng = Rng::seeded(5, &device()).with_dtype(dtype);
     let config = DrawConfig {
         samples: 3,

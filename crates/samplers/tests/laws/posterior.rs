@@ -70,9 +70,9 @@ where
         variance: s * s * (target.variance + sigma * sigma),
     };
     let end = schedule.scale(grid.end());
-    let process = Reverse::new(schedule, &model as &dyn Denoiser<2>, alpha);
+    let process = Reverse::new(schedule, &model as &dyn Denoiser<2>, alpha).unwrap();
     let law = affine_law(steps, |x, noise| {
-        integrate(&process, solver, x, &grid, noise, |_| ())
+        integrate(&process, solver, x, &grid, noise, |_| ()).unwrap()
     })
     .output(start);
     Moments {
@@ -112,7 +112,7 @@ fn every_solver_converges_to_the_exact_posterior() {
                 (
                     "DDIM",
                     error(output(
-                        &Ddim::new(0.0),
+                        &Ddim::new(0.0).unwrap(),
                         1.0,
                         schedule(),
                         steps,
@@ -175,13 +175,13 @@ fn draws_of_a_downsampled_image_have_the_posterior_law() {
     .unwrap();
     let prior = GaussianPrior::new(exact(&[PRIOR.mean], [1, 1, 1, 1]), PRIOR.variance);
     let schedule = VariancePreserving::new(0.1, 20.0).unwrap();
-    let sampler = DiffusionSampler {
-        process: Reverse::new(schedule, Posterior { prior, guidance }, 1.0),
-        solver: Ddim::new(0.5),
-        grid: TimeGrid::karras(&schedule, 50.0, 1e-3, 7.0, 300)
+    let sampler = DiffusionSampler::new(
+        Reverse::sde(schedule, Posterior { prior, guidance }),
+        Ddim::new(0.5).unwrap(),
+        TimeGrid::karras(&schedule, 50.0, 1e-3, 7.0, 300)
             .unwrap()
             .then_zero(),
-    };
+    );
     // A averages four pixels: A A^T = 1/4.
     let gain = PRIOR.variance / 4.0 / (PRIOR.variance / 4.0 + noise_std * noise_std);
     let mean = PRIOR.mean + gain * (0.9 - PRIOR.mean);
@@ -220,18 +220,41 @@ fn draws_of_a_downsampled_image_have_the_posterior_law() {
 fn a_sampler_may_stop_before_time_zero() {
     let schedule = VariancePreserving::new(0.1, 20.0).unwrap();
     let prior = GaussianPrior::new(exact(&[0.5], [1, 1, 1, 1]), 0.0);
-    let sampler = DiffusionSampler {
-        process: Reverse::new(schedule, prior, 0.0),
-        solver: Ddim::new(0.0),
-        grid: TimeGrid::uniform(1.0, 0.5, 4).unwrap(),
-    };
+    let sampler = DiffusionSampler::new(
+        Reverse::flow(schedule, prior),
+        Ddim::new(0.0).unwrap(),
+        TimeGrid::uniform(1.0, 0.5, 4).unwrap(),
+    );
     let mut rng = Rng::seeded(1, &device()).with_dtype(DType::F64);
     let start = values(&rng.clone().normal::<4>([3, 1, 1, 1]));
-    let got = values(&sampler.sample([3, 1, 1, 1], &mut rng, &mut |_| ()));
+    let got = values(&sampler.sample([3, 1, 1, 1], &mut rng, &mut |_| ()).unwrap());
     // The image is in its own units, not in those of the scaled process.
     let (sigma, sigma_end) = (schedule.sigma(1.0), schedule.sigma(0.5));
     for (got, z) in got.iter().zip(start) {
         let expected = 0.5 + sigma_end / sigma * (sigma * z - 0.5);
         assert!((got - expected).abs() < 1e-12, "{got} {expected}");
+    }
+}
+
+#[test]
+fn denoising_the_last_state_gives_its_posterior_mean() {
+    let schedule = VariancePreserving::new(0.1, 20.0).unwrap();
+    let prior = || GaussianPrior::new(exact(&[0.5], [1, 1, 1, 1]), 0.04);
+    let grid = TimeGrid::uniform(1.0, 0.05, 8).unwrap();
+    let draw = |denoise: bool| {
+        let process = Reverse::flow(schedule, prior());
+        let mut sampler = DiffusionSampler::new(process, Ddim::new(0.0).unwrap(), grid.clone());
+        if denoise {
+            sampler = sampler.denoise_last();
+        }
+        let mut rng = Rng::seeded(1, &device()).with_dtype(DType::F64);
+        values(&sampler.sample([5, 1, 1, 1], &mut rng, &mut |_| ()).unwrap())
+    };
+    let noise = schedule.sigma(0.05).powi(2);
+    let gain = 0.04 / (0.04 + noise);
+    for (noisy, clean) in draw(false).into_iter().zip(draw(true)) {
+        let expected = 0.5 + gain * (noisy - 0.5);
+        assert!((clean - expected).abs() < 1e-13, "{clean} {expected}");
+        assert!((clean - noisy).abs() > 1e-3 * (noisy - 0.5).abs());
     }
 }

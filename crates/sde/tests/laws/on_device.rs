@@ -8,7 +8,7 @@ use tweedie_testkit::{exact, values};
 fn drift_follows_its_formula() {
     let schedule = VariancePreserving::new(0.1, 20.0).unwrap();
     let prior = GaussianPrior::new(exact::<2>(&[0.7], [1, 1]), 0.25);
-    let process = Reverse::new(schedule, prior, 0.5);
+    let process = Reverse::new(schedule, prior, 0.5).unwrap();
     for t in [0.01, 0.4, 1.0] {
         let x = 1.3;
         let (s, sigma) = (schedule.scale(t), schedule.sigma(t));

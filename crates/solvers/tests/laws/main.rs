@@ -5,11 +5,25 @@
 //! error must fall at the method's order.
 
 #[cfg(test)]
+mod adaptive;
+#[cfg(test)]
+mod adaptive_sde;
+#[cfg(test)]
 mod gaussian;
+#[cfg(test)]
+mod langevin;
+#[cfg(test)]
+mod likelihood;
+#[cfg(test)]
+mod multistep;
 #[cfg(test)]
 mod on_device;
 #[cfg(test)]
 mod point_mass;
+#[cfg(test)]
+mod references;
+#[cfg(test)]
+mod stochastic;
 #[cfg(test)]
 mod strong_order;
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 use tweedie_core::{Noise, Span, TimeGrid};
 use tweedie_sde::Diffusion;
-use tweedie_solvers::{Ddpm, Solver};
-use tweedie_testkit::Moments;
+use tweedie_solvers::{Ddpm, Solver, integrate};
+use tweedie_testkit::{Moments, affine_law};
 
-use crate::support::{marginal, output_law, registry, schedules};
+use crate::support::{marginal, process, registry, schedules};
 
 const POINT: Moments = Moments {
     mean: 0.7,
@@ -25,7 +25,7 @@ fn structured_solvers_are_exact_at_any_step_size() {
             let grid = TimeGrid::uniform(0.95, 0.02, steps).unwrap();
             let expected = marginal(POINT, schedule.as_ref(), grid.end());
             for member in registry().into_iter().filter(|m| m.exact_for_points) {
-                let got = (member.law)(POINT, &schedule, &grid);
+                let got = member.law(POINT, &schedule, &grid);
                 assert!(
                     distance(got, expected) < 1e-10,
                     "{} on {schedule_name}, {steps} steps: {got:?}, expected {expected:?}",
@@ -41,7 +41,7 @@ fn they_end_on_the_point_itself() {
     for (name, schedule) in schedules().into_iter().skip(1) {
         let grid = TimeGrid::uniform(0.95, 0.0, 3).unwrap();
         for member in registry().into_iter().filter(|m| m.exact_for_points) {
-            let got = (member.law)(POINT, &schedule, &grid);
+            let got = member.law(POINT, &schedule, &grid);
             assert!(
                 distance(got, POINT) < 1e-10,
                 "{} on {name}: {got:?}",
@@ -83,7 +83,11 @@ fn a_wrong_noise_level_is_caught_here_although_it_converges() {
     let (_, schedule) = schedules().remove(1);
     let error = |prior: Moments, steps: usize| {
         let grid = TimeGrid::uniform(0.95, 0.02, steps).unwrap();
-        let got = output_law(&WrongNoise, 1.0, prior, &schedule, &grid);
+        let process = process(prior, &schedule, 1.0);
+        let run = |start, noise: &mut dyn Noise<2>| {
+            integrate(&process, &WrongNoise, start, &grid, noise, |_| ()).unwrap()
+        };
+        let got = affine_law(steps, run).output(marginal(prior, schedule.as_ref(), grid.start()));
         distance(got, marginal(prior, schedule.as_ref(), grid.end()))
     };
     assert!(error(POINT, 8) > 1e-3, "{}", error(POINT, 8));

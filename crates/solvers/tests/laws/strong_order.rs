@@ -1,94 +1,76 @@
 //! Order of convergence on one fixed Brownian path.
 
-use burn::tensor::Tensor;
-use tweedie_core::{GaussianPrior, Noise, Rng, TimeGrid, VariancePreserving};
-use tweedie_sde::Reverse;
-use tweedie_solvers::{EulerMaruyama, Heun, Solver, integrate};
+use std::sync::Arc;
+
+use burn::tensor::DType;
+use tweedie_core::{BrownianPath, Rng, Schedule, TimeGrid, VariancePreserving};
 use tweedie_testkit::{device, exact, values};
 
-const FINEST: usize = 4096;
+use crate::support::{Member, PRIOR, process, registry};
+
+const FINEST: usize = 8192;
 const START: f64 = 0.9;
 const END: f64 = 0.2;
 
-/// A Brownian path on the finest grid, read at any coarser one.
-struct Path {
-    /// Increments, `[FINEST][paths]`.
-    increments: Vec<Vec<f64>>,
-}
-
-impl Path {
-    fn new(paths: usize) -> Self {
-        let mut rng = Rng::seeded(12, &device()).with_dtype(burn::tensor::DType::F64);
-        let width = ((START - END) / FINEST as f64).sqrt();
-        let draws = values(&rng.normal([paths, FINEST]));
-        let increments = (0..FINEST)
-            .map(|k| {
-                (0..paths)
-                    .map(|row| width * draws[row * FINEST + k])
-                    .collect()
-            })
-            .collect();
-        Self { increments }
-    }
-}
-
-impl Noise<2> for &Path {
-    fn normal(&mut self, _: [usize; 2]) -> Tensor<2> {
-        panic!("a solver of stochastic equations draws increments");
-    }
-
-    fn increment(&mut self, shape: [usize; 2], from: f64, to: f64) -> Tensor<2> {
-        let index = |t: f64| ((START - t) / (START - END) * FINEST as f64).round() as usize;
-        let mut total = vec![0.0; shape[0]];
-        for step in &self.increments[index(from)..index(to)] {
-            total.iter_mut().zip(step).for_each(|(sum, dw)| *sum += dw);
-        }
-        exact(&total, shape)
-    }
-}
-
-fn run(solver: &impl Solver<super::support::Process, 2>, path: &Path, steps: usize) -> Vec<f64> {
-    let prior = GaussianPrior::new(exact(&[0.7], [1, 1]), 0.25);
-    let schedule = std::sync::Arc::new(VariancePreserving::new(0.1, 20.0).unwrap());
-    let process = Reverse::new(schedule as _, prior, 1.0);
+/// The state at the end of the grid for each of `rows` paths, keyed by `seed`.
+fn end(member: &Member, seed: u64, rows: usize, steps: usize) -> Vec<f64> {
+    let schedule: Arc<dyn Schedule> = Arc::new(VariancePreserving::new(0.1, 20.0).unwrap());
+    let process = process(PRIOR, &schedule, member.alpha);
     let grid = TimeGrid::uniform(START, END, steps).unwrap();
-    let start = exact(&[0.4, -1.1, 0.9, 2.0], [4, 1]);
-    values(&integrate(
+    let starts: Vec<f64> = (0..rows).map(|row| row as f64 / 4.0 - 1.0).collect();
+    let rng = Rng::seeded(seed, &device()).with_dtype(DType::F64);
+    let mut path = BrownianPath::new(&rng, START, END, (START - END) / FINEST as f64).unwrap();
+    values(&(member.run)(
         &process,
-        solver,
-        start,
+        exact(&starts, [rows, 1]),
         &grid,
-        &mut &*path,
-        |_| (),
+        &mut path,
     ))
 }
 
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).powi(2))
+        .sum::<f64>()
+        .sqrt()
+}
+
 #[test]
-fn error_on_a_fixed_path_falls_at_first_order() {
-    let path = Path::new(4);
-    // Half the order would show as a ratio of 4 where 16 is expected from 16 times the steps.
-    let check = |name: &str, coarse: Vec<f64>, fine: Vec<f64>, exact: &[f64]| {
-        let error = |got: &[f64]| -> f64 {
-            got.iter()
-                .zip(exact)
-                .map(|(a, b)| (a - b).powi(2))
-                .sum::<f64>()
-                .sqrt()
+fn halving_the_grid_on_a_fixed_path_converges_at_the_strong_order() {
+    for member in registry() {
+        let Some(expected) = member.strong_order else {
+            continue;
         };
-        let order = (error(&coarse) / error(&fine)).ln() / 16f64.ln();
-        assert!(order > 0.8, "{name}: strong order {order:.2}, expected 1");
-    };
-    let reference = run(&Heun, &path, FINEST);
-    check(
-        "Euler-Maruyama",
-        run(&EulerMaruyama, &path, 32),
-        run(&EulerMaruyama, &path, 512),
-        &reference,
-    );
-    check(
-        "Heun",
-        run(&Heun, &path, 16),
-        run(&Heun, &path, 256),
-        &reference,
-    );
+        // Differences between successive grids, so that no other method is the reference.
+        let runs: Vec<Vec<f64>> = [128, 256, 512, 1024, 2048]
+            .map(|steps| end(&member, 12, 64, steps))
+            .into();
+        let falls: Vec<f64> = runs
+            .windows(2)
+            .map(|pair| distance(&pair[0], &pair[1]))
+            .collect();
+        let order = (falls[0] / falls[3]).log2() / 3.0;
+        assert!(
+            (order - expected).abs() < 0.2,
+            "{}: strong order {order:.2}, expected {expected}: {falls:?}",
+            member.name
+        );
+    }
+}
+
+#[test]
+fn methods_for_one_equation_meet_on_one_path() {
+    // Differences alone would forgive a method that converges to another equation's solution.
+    let full: Vec<Member> = registry()
+        .into_iter()
+        .filter(|member| member.alpha == 1.0 && member.strong_order.is_some())
+        .collect();
+    let reference = end(&full[0], 12, 16, FINEST);
+    for member in &full {
+        let gap = distance(&end(member, 12, 16, 1024), &reference);
+        assert!(gap < 0.02, "{}: {gap}", member.name);
+    }
+    // Negative control: the same equation on other paths.
+    assert!(distance(&end(&full[0], 13, 16, 1024), &reference) > 0.5);
 }
