@@ -29,7 +29,8 @@ const HELP: &str = "\
 Usage: cargo xtask VERB [ARGUMENTS]
 
 The program (built with the Cargo feature that --device cpu|wgpu|cuda needs):
-  train | sample | restore   every argument goes to `tweedie`; try `cargo xtask train --help`
+  train | sample | restore | reproduce
+                             every argument goes to `tweedie`; try `cargo xtask train --help`
   example NAME [ARGS]        one program of examples/src/bin
 
 Tests and measurements:

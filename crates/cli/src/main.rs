@@ -15,6 +15,7 @@ mod interrupt;
 mod method;
 mod model;
 mod panics;
+mod reproduce;
 mod restore;
 mod sample;
 mod sheet;
@@ -47,6 +48,7 @@ enum Verb {
     Train(train::Arguments),
     Sample(sample::Arguments),
     Restore(restore::Arguments),
+    Reproduce(reproduce::Arguments),
 }
 
 impl Verb {
@@ -55,6 +57,7 @@ impl Verb {
             Self::Train(arguments) => train::run(&arguments, device),
             Self::Sample(arguments) => sample::run(&arguments, device),
             Self::Restore(arguments) => restore::run(&arguments, device),
+            Self::Reproduce(arguments) => reproduce::run(&arguments),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod data;
+mod reproduce;
 mod restore;
 mod resume;
 mod run;

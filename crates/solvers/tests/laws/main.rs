@@ -21,6 +21,8 @@ mod on_device;
 #[cfg(test)]
 mod point_mass;
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod references;
 #[cfg(test)]
 mod stochastic;
