@@ -164,6 +164,45 @@ impl Rng {
         self.draw(rows, 1, |row| row.random::<f64>())
     }
 
+    /// One draw per entry of `x` from a law that depends on the entry, such as a Poisson count of its mean: row `i` reads row
+    /// `i`'s stream, and `draw(value, stream)` is made on the host, for which `x` is read back.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use rand::RngExt;
+    /// use tweedie_core::Rng;
+    ///
+    /// let device = Device::flex();
+    /// let probability = Tensor::<2>::full([2, 3], 0.25, &device);
+    /// let coins = Rng::seeded(1, &device)
+    ///     .draw_from(probability, |p, stream| f64::from(stream.random::<f64>() < p));
+    /// assert_eq!(coins.dims(), [2, 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// If `x` cannot be read from its device.
+    pub fn draw_from<const D: usize>(
+        &mut self,
+        x: Tensor<D>,
+        draw: impl Fn(f64, &mut Stream) -> f64 + Sync,
+    ) -> Tensor<D> {
+        let shape = x.dims();
+        let row_len = shape[1..].iter().product::<usize>();
+        self.start_streams(shape[0]);
+        let mut values = x
+            .try_to_vec_as::<f64>()
+            .expect("the entries can be read from their device");
+        values
+            .par_chunks_mut(row_len.max(1))
+            .zip(&mut self.rows[..shape[0]])
+            .for_each(|(values, row)| {
+                values
+                    .iter_mut()
+                    .for_each(|value| *value = draw(*value, row));
+            });
+        self.upload(values, shape)
+    }
+
     /// The stream of one row, for a run of that row alone: it draws the numbers that the row would have had in its batch,
     /// and leaves the stream where it stops.
     ///
