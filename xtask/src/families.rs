@@ -10,7 +10,7 @@ pub(crate) struct Family {
     pub(crate) title: &'static str,
     /// Relative to the root of the workspace.
     pub(crate) folder: &'static str,
-    /// Files of the folder that are no method.
+    /// Files and folders in it that are no method.
     support: &'static [&'static str],
     /// Whether every method is somebody's: an identity operator has no paper.
     pub(crate) cited: bool,
@@ -59,8 +59,32 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family {
         title: "Operators",
         folder: "crates/physics/src/operators",
+        support: &["mod.rs", "boundary.rs", "compose"],
+        cited: false,
+    },
+    Family {
+        title: "Compositions of operators",
+        folder: "crates/physics/src/operators/compose",
         support: &["mod.rs"],
         cited: false,
+    },
+    Family {
+        title: "Noise",
+        folder: "crates/physics/src/noise",
+        support: &["mod.rs", "anscombe.rs", "host.rs"],
+        cited: false,
+    },
+    Family {
+        title: "Data terms",
+        folder: "crates/fidelity/src/losses",
+        support: &["mod.rs", "stacked.rs"],
+        cited: true,
+    },
+    Family {
+        title: "Priors",
+        folder: "crates/fidelity/src/prior",
+        support: &["mod.rs", "difference.rs"],
+        cited: true,
     },
     Family {
         title: "Guidance",
@@ -77,23 +101,28 @@ pub(crate) const FAMILIES: &[Family] = &[
 ];
 
 impl Family {
-    /// The files of the methods, sorted by name.
+    /// The files of the methods, sorted by name; that of a method with a folder of its own is the folder's `mod.rs`.
     pub(crate) fn files(&self, root: &Path) -> Outcome<Vec<PathBuf>> {
         let folder = root.join(self.folder);
         let mut files: Vec<PathBuf> = entries(&folder)?
             .into_iter()
-            .filter(|path| self.holds_method(path))
+            .filter(|path| !self.is_support(path))
+            .map(|path| {
+                if path.is_dir() {
+                    path.join("mod.rs")
+                } else {
+                    path
+                }
+            })
+            .filter(|path| path.is_file() && path.extension().is_some_and(|kind| kind == "rs"))
             .collect();
         files.sort();
         Ok(files)
     }
 
-    fn holds_method(&self, path: &Path) -> bool {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        path.is_file() && name.ends_with(".rs") && !self.support.contains(&name)
+    fn is_support(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str());
+        self.support.contains(&name.unwrap_or_default())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `docs/methods.md`: a table of the methods of each family, generated from their headers.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -78,11 +79,20 @@ fn page(root: &Path) -> Outcome<String> {
 
 fn row(family: &Family, file: &Path) -> Outcome<String> {
     let source = fs::read_to_string(file).map_err(|source| Failure::io(file, source))?;
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(format_row(family.folder, &stem, &Header::parse(&source)))
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, parent) = (text(file.file_stem()), file.parent().unwrap_or(file));
+    let (name, tail) = match stem.as_str() {
+        "mod" => {
+            let name = text(parent.file_name());
+            (name.clone(), format!("{name}/mod.rs"))
+        }
+        _ => (stem.clone(), format!("{stem}.rs")),
+    };
+    let path = format!("{}/{tail}", family.folder);
+    Ok(format_row(&name, &path, &Header::parse(&source)))
 }
 
-fn format_row(folder: &str, stem: &str, header: &Header) -> String {
+fn format_row(name: &str, path: &str, header: &Header) -> String {
     // Links to Rust items lead nowhere from a page, and a bare `|` would end the cell.
     let summary = header
         .summary
@@ -95,7 +105,7 @@ fn format_row(folder: &str, stem: &str, header: &Header) -> String {
         .map(|link| format!("[{}]({})", link.label, link.url))
         .collect();
     format!(
-        "| [`{stem}`](../{folder}/{stem}.rs) | {summary} | {} |\n",
+        "| [`{name}`](../{path}) | {summary} | {} |\n",
         links.join(", ")
     )
 }
@@ -109,7 +119,7 @@ mod tests {
         let header =
             Header::parse("//! The law of [`Prior`] p(y|x).\n//!\n//! <https://arxiv.org/abs/1>");
         assert_eq!(
-            format_row("crates/a/src", "law", &header),
+            format_row("law", "crates/a/src/law.rs", &header),
             "| [`law`](../crates/a/src/law.rs) | The law of `Prior` p(y\\|x) | [arXiv:1](https://arxiv.org/abs/1) |\n"
         );
     }

@@ -8,6 +8,10 @@ use burn::tensor::Tensor;
 
 use crate::reduce::dot;
 
+/// A sample has converged when its residual is that many epsilons of `|b|`. What is left is rounding error; where `M` is
+/// singular, part of it lies in the null space, and steps along that would be arbitrarily long.
+const CONVERGED: f64 = 8.0;
+
 /// Conjugate gradients with a fixed number of iterations.
 ///
 /// A test of convergence would read the residual back to the host at each iteration, which stalls a GPU and would let the
@@ -53,10 +57,15 @@ impl ConjugateGradient {
         let mut direction = rhs.clone();
         let mut residual = rhs;
         let mut residual_sq = dot(residual.clone(), residual.clone());
+        let epsilon = residual.dtype().finfo().map_or(0.0, |float| float.epsilon);
+        let floor = residual_sq
+            .clone()
+            .mul_scalar((CONVERGED * epsilon).powi(2));
         for _ in 0..self.iterations {
             let image = apply(direction.clone());
             let curvature = dot(direction.clone(), image.clone());
-            let step = ratio(residual_sq.clone(), curvature);
+            let converged = residual_sq.clone().lower_equal(floor.clone());
+            let step = ratio(residual_sq.clone(), curvature).mask_fill(converged, 0.0);
             solution = solution + direction.clone() * step.clone();
             residual = residual - image * step;
             let next_sq = dot(residual.clone(), residual.clone());

@@ -24,18 +24,40 @@
 //! # }
 //! ```
 
+mod check;
 mod config;
 mod conjugate_gradient;
 mod error;
+mod fourier;
+pub mod kernels;
+mod masks;
 mod noise;
+mod norm;
 mod operator;
 mod operators;
 mod reduce;
+mod svd;
 
+pub use check::{
+    Law, LawCheck, OperatorCheck, OperatorFault, check_forward, check_operator, check_svd,
+};
 pub use config::{NoiseConfig, OperatorConfig};
 pub use conjugate_gradient::ConjugateGradient;
 pub use error::PhysicsError;
+pub use masks::{cartesian_mask, radial_mask};
 pub use noise::{GaussianNoise, NoiseModel};
+pub use norm::operator_norm;
 pub use operator::{ForwardOperator, LinearOperator};
-pub use operators::{AverageDownsampling, Blur, Identity, Inpainting, Region};
+pub use operators::{
+    AverageDownsampling, Blur, Boundary, Downsampling, DownsamplingFilter, FourierBlur, Identity,
+    Inpainting, Region,
+};
+pub use operators::{
+    Crop, DenseSvd, ForwardClosure, Hadamard, JpegQuantisation, LinearClosure, Margins,
+    MatrixOperator, Product, Quantisation, Saturation, Scaled, SpectralMixing, Stack, Sum, ZeroPad,
+};
+pub use operators::{
+    Detection, Mri, MultiCoilMri, PhaseRetrieval, Tomography, birdcage_sensitivities,
+};
 pub use reduce::squared_norm;
+pub use svd::{Svd, pseudo_inverse_by_svd, solve_normal_by_svd};

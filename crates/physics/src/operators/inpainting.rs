@@ -5,10 +5,8 @@
 use burn::tensor::{Distribution, ElementRandom, Tensor, TensorCreationOptions, TensorData};
 use tweedie_core::stream;
 
-use crate::{ConjugateGradient, ForwardOperator, LinearOperator, PhysicsError};
-
-/// No batch has this many rows, so the stream of the mask is not that of a row's noise under the same seed.
-const MASK_STREAM: u64 = u64::MAX;
+use super::OPERATOR_STREAM;
+use crate::{ConjugateGradient, ForwardOperator, LinearOperator, PhysicsError, Svd};
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +97,7 @@ impl Inpainting {
             return Err(PhysicsError::MissingFraction { found: missing });
         }
         let pixels = size[0] * size[1];
-        let mut generator = stream(seed, MASK_STREAM);
+        let mut generator = stream(seed, OPERATOR_STREAM);
         let keys: Vec<f64> = (0..pixels)
             .map(|_| f64::random(Distribution::Default, &mut generator))
             .collect();
@@ -183,5 +181,28 @@ impl LinearOperator for Inpainting {
         } else {
             rhs / self.mask.clone().add_scalar(damping)
         }
+    }
+}
+
+/// `U = V = I`; the singular values are the mask.
+impl Svd for Inpainting {
+    fn singular_values(&self, _: &Tensor<4>) -> Tensor<4> {
+        self.mask.clone()
+    }
+
+    fn v_adjoint(&self, x: Tensor<4>) -> Tensor<4> {
+        x
+    }
+
+    fn v(&self, coefficients: Tensor<4>) -> Tensor<4> {
+        coefficients
+    }
+
+    fn u_adjoint(&self, y: Tensor<4>) -> Tensor<4> {
+        y * self.mask.clone()
+    }
+
+    fn u(&self, coefficients: Tensor<4>) -> Tensor<4> {
+        coefficients * self.mask.clone()
     }
 }
