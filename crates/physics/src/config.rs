@@ -3,6 +3,10 @@
 use burn::tensor::TensorCreationOptions;
 use serde::{Deserialize, Serialize};
 
+use crate::noise::{
+    GammaNoise, LaplaceNoise, LogPoissonNoise, PoissonGaussianNoise, PoissonNoise, SaltPepperNoise,
+    UniformNoise,
+};
 use crate::{
     AverageDownsampling, Blur, GaussianNoise, Identity, Inpainting, LinearOperator, NoiseModel,
     PhysicsError,
@@ -96,6 +100,47 @@ pub enum NoiseConfig {
         /// Standard deviation in the units of pixels in [0, 1], at least 0.
         std: f64,
     },
+    /// [`PoissonNoise`].
+    Poisson {
+        /// What one photon adds, above 0.
+        gain: f64,
+    },
+    /// [`PoissonGaussianNoise`].
+    PoissonGaussian {
+        /// What one photon adds, above 0.
+        gain: f64,
+        /// Standard deviation of the read-out noise, above 0.
+        std: f64,
+    },
+    /// [`UniformNoise`].
+    Uniform {
+        /// The largest noise, above 0.
+        half_width: f64,
+    },
+    /// [`SaltPepperNoise`].
+    SaltPepper {
+        /// Probability of 0.
+        pepper: f64,
+        /// Probability of 1.
+        salt: f64,
+    },
+    /// [`LaplaceNoise`].
+    Laplace {
+        /// Mean absolute value, above 0.
+        scale: f64,
+    },
+    /// [`LogPoissonNoise`].
+    LogPoisson {
+        /// Mean number of photons of a ray that nothing absorbs, above 0.
+        photons: f64,
+        /// Absorption that a clean measurement of 1 stands for, above 0.
+        mu: f64,
+    },
+    /// [`GammaNoise`].
+    Gamma {
+        /// Number of looks, above 0.
+        looks: f64,
+    },
 }
 
 impl NoiseConfig {
@@ -106,6 +151,15 @@ impl NoiseConfig {
     pub fn build(&self) -> Result<Box<dyn NoiseModel>, PhysicsError> {
         match *self {
             Self::Gaussian { std } => Ok(Box::new(GaussianNoise::new(std)?)),
+            Self::Poisson { gain } => Ok(Box::new(PoissonNoise::new(gain)?)),
+            Self::PoissonGaussian { gain, std } => {
+                Ok(Box::new(PoissonGaussianNoise::new(gain, std)?))
+            }
+            Self::Uniform { half_width } => Ok(Box::new(UniformNoise::new(half_width)?)),
+            Self::SaltPepper { pepper, salt } => Ok(Box::new(SaltPepperNoise::new(pepper, salt)?)),
+            Self::Laplace { scale } => Ok(Box::new(LaplaceNoise::new(scale)?)),
+            Self::LogPoisson { photons, mu } => Ok(Box::new(LogPoissonNoise::new(photons, mu)?)),
+            Self::Gamma { looks } => Ok(Box::new(GammaNoise::new(looks)?)),
         }
     }
 }

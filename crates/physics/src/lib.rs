@@ -45,7 +45,11 @@ pub use config::{NoiseConfig, OperatorConfig};
 pub use conjugate_gradient::ConjugateGradient;
 pub use error::PhysicsError;
 pub use masks::{cartesian_mask, radial_mask};
-pub use noise::{GaussianNoise, NoiseModel};
+pub use noise::{
+    GammaNoise, GaussianNoise, LaplaceNoise, LikelihoodScore, LogPoissonNoise, NoiseModel,
+    PerSampleGaussianNoise, PoissonGaussianNoise, PoissonNoise, SaltPepperNoise, UniformNoise,
+    VarianceStabiliser,
+};
 pub use norm::operator_norm;
 pub use operator::{ForwardOperator, LinearOperator};
 pub use operators::{

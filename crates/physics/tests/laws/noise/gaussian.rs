@@ -2,14 +2,11 @@
 
 use std::f64::consts::PI;
 
-use burn::tensor::{DType, Tensor};
-use tweedie_core::Rng;
+use burn::tensor::Tensor;
 use tweedie_physics::{GaussianNoise, NoiseModel};
-use tweedie_testkit::{assert_close, assert_z, device, exact, values, z_bound};
+use tweedie_testkit::{assert_close, assert_z, exact, values, z_bound};
 
-fn rng(seed: u64) -> Rng {
-    Rng::seeded(seed, &device()).with_dtype(DType::F64)
-}
+use super::rng;
 
 fn grey(rows: usize) -> Tensor<2> {
     exact(&vec![0.3; rows * 100], [rows, 100])
