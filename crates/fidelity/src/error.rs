@@ -1,7 +1,9 @@
 //! What can be wrong with a fidelity term.
 
-/// Why a fidelity term or a guidance cannot be made.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+use burn::tensor::{Tensor, TensorReadError};
+
+/// Why a fidelity term, a prior or a guidance cannot be made.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FidelityError {
     /// A parameter is out of its range.
@@ -14,6 +16,46 @@ pub enum FidelityError {
         /// Its value.
         found: f64,
     },
+    /// A measurement that counts photons has a negative entry.
+    #[error(
+        "a measurement of counts must be finite and at least 0, found {found} at entry {index} in row-major order"
+    )]
+    Counts {
+        /// Where.
+        index: usize,
+        /// Its value.
+        found: f64,
+    },
+    /// An image cannot be halved as often as a wavelet transform has levels.
+    #[error(
+        "{levels} wavelet levels need 1 level or more and sides divisible by 2^levels, found a {size:?} image"
+    )]
+    Levels {
+        /// Height and width of the image.
+        size: [usize; 2],
+        /// Number of levels.
+        levels: usize,
+    },
+    /// A sum has no term.
+    #[error("a stacked fidelity needs at least one term, found none")]
+    NoTerms,
+    /// A measurement could not be read from its device.
+    #[error("cannot read a measurement back from its device")]
+    Read(#[from] TensorReadError),
+}
+
+pub(crate) fn require_counts<const Y: usize>(y: &Tensor<Y>) -> Result<(), FidelityError> {
+    let counts = y.try_to_vec_as::<f64>()?;
+    match counts
+        .iter()
+        .position(|&count| !(count >= 0.0 && count.is_finite()))
+    {
+        Some(index) => Err(FidelityError::Counts {
+            index,
+            found: counts[index],
+        }),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn require_positive(name: &'static str, found: f64) -> Result<(), FidelityError> {

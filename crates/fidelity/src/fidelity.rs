@@ -1,32 +1,42 @@
-//! What a data term can do.
+//! What a term of a posterior can do: data terms and priors alike.
+//!
+//! The three traits are what the algorithms ask for. Langevin steps need a [`Gradient`] and no more, which is all that
+//! the score of a learnt prior gives; a Metropolis test or a line search also needs the value of a [`DataFidelity`];
+//! splitting methods need a [`Proximal`] operator, which a constraint has although it has no gradient.
 
 use burn::tensor::Tensor;
 
-/// `f(x) = -log p(y | x)` up to a constant, for images `x` of any batch size.
+/// The gradient of a function `f` of images.
 ///
 /// Row `i` of a result depends on row `i` of `x` alone, and on row `i` of the measurement, or on its only row.
-pub trait DataFidelity<const X: usize = 4> {
-    /// `f(x)` of each sample, `[batch]`.
-    fn value(&self, x: Tensor<X>) -> Tensor<1>;
-
+pub trait Gradient<const X: usize = 4> {
     /// `grad f(x)`, of the shape of `x`.
     fn grad(&self, x: Tensor<X>) -> Tensor<X>;
 }
 
-/// A data term with a proximal operator.
-pub trait Proximal<const X: usize = 4>: DataFidelity<X> {
+/// A function with value and gradient: `f(x) = -log p(y | x)`, or `-log p(x)` of a prior, each up to a constant, for
+/// images `x` of any batch size.
+pub trait DataFidelity<const X: usize = 4>: Gradient<X> {
+    /// `f(x)` of each sample, `[batch]`.
+    fn value(&self, x: Tensor<X>) -> Tensor<1>;
+}
+
+/// A function with a proximal operator; it need be neither smooth nor finite.
+pub trait Proximal<const X: usize = 4> {
     /// `argmin_u f(u) + |u - x|^2 / (2 step)` for each sample, `step > 0`.
     fn prox(&self, x: Tensor<X>, step: f64) -> Tensor<X>;
 }
 
 macro_rules! forward_fidelity {
     ($($pointer:ty),*) => {$(
+        impl<const X: usize, T: Gradient<X> + ?Sized> Gradient<X> for $pointer {
+            fn grad(&self, x: Tensor<X>) -> Tensor<X> {
+                (**self).grad(x)
+            }
+        }
         impl<const X: usize, T: DataFidelity<X> + ?Sized> DataFidelity<X> for $pointer {
             fn value(&self, x: Tensor<X>) -> Tensor<1> {
                 (**self).value(x)
-            }
-            fn grad(&self, x: Tensor<X>) -> Tensor<X> {
-                (**self).grad(x)
             }
         }
         impl<const X: usize, T: Proximal<X> + ?Sized> Proximal<X> for $pointer {

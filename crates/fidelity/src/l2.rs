@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use tweedie_physics::{ConjugateGradient, ForwardOperator, LinearOperator, squared_norm};
 
-use crate::{DataFidelity, FidelityError, Proximal, error::require_positive};
+use crate::{DataFidelity, FidelityError, Gradient, Proximal, error::require_positive};
 
 /// `f(x) = |A(x) - y|^2 / (2 noise_std^2)`.
 ///
@@ -56,14 +56,16 @@ impl<A, const Y: usize> L2<A, Y> {
     }
 }
 
-impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> DataFidelity<X> for L2<A, Y> {
-    fn value(&self, x: Tensor<X>) -> Tensor<1> {
-        squared_norm(self.operator.forward(x) - self.y.clone()).mul_scalar(0.5 / self.variance())
-    }
-
+impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for L2<A, Y> {
     fn grad(&self, x: Tensor<X>) -> Tensor<X> {
         let residual = self.operator.forward(x.clone()) - self.y.clone();
         self.operator.vjp(x, residual).div_scalar(self.variance())
+    }
+}
+
+impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> DataFidelity<X> for L2<A, Y> {
+    fn value(&self, x: Tensor<X>) -> Tensor<1> {
+        squared_norm(self.operator.forward(x) - self.y.clone()).mul_scalar(0.5 / self.variance())
     }
 }
 

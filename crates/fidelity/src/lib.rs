@@ -1,9 +1,10 @@
 //! How well an image explains a measurement: `-log p(y | x)`, and its gradient seen through the noise of a diffusion.
 //!
-//! A [`DataFidelity`] closes over the measurement `y`, the operator `A` and the noise. It has a value and a gradient, and a
-//! [`Proximal`] one also a proximal operator. A [`NoisyFidelity`] approximates `grad_x log p(y | x_sigma = x)`, the term
-//! that turns the score of the prior into the score of the posterior; [`Posterior`] adds it to a prior's denoiser, and the
-//! sum is a denoiser again, so each schedule and each solver can draw posterior samples.
+//! A [`DataFidelity`] closes over the measurement `y`, the operator `A` and the noise. It has a value and a
+//! [`Gradient`], and a [`Proximal`] one a proximal operator. Priors have the same traits, as far as they go: the score
+//! of a denoiser is a gradient without a value. A [`NoisyFidelity`] approximates `grad_x log p(y | x_sigma = x)`, the
+//! term that turns the score of the prior into the score of the posterior; [`Posterior`] adds it to a prior's denoiser,
+//! and the sum is a denoiser again, so each schedule and each solver can draw posterior samples.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -28,8 +29,16 @@ mod error;
 mod fidelity;
 mod guidance;
 mod l2;
+mod losses;
+mod prior;
+mod shrink;
+mod splitting;
+mod sum;
 
 pub use error::FidelityError;
-pub use fidelity::{DataFidelity, Proximal};
+pub use fidelity::{DataFidelity, Gradient, Proximal};
 pub use guidance::{Dps, Guided, Isotropic, NoisyFidelity, Pigdm, Posterior};
 pub use l2::L2;
+pub use losses::{Amplitude, Ball, L1, Poisson, PoissonGaussian, Stacked};
+pub use prior::{ScorePrior, Tikhonov, TotalVariation, Wavelet, WaveletL1};
+pub use splitting::Admm;

@@ -9,7 +9,7 @@
 //! | [`sde`] | forward and reverse-time processes |
 //! | [`solvers`] | one-step, multistep and adaptive solvers, the loop that runs them, log-likelihoods |
 //! | [`physics`] | measurement operators and noise models |
-//! | [`fidelity`] | likelihoods, and their approximations at noisy images (guidance) |
+//! | [`fidelity`] | data terms, priors, and their approximations at noisy images (guidance) |
 //! | [`samplers`] | finished posterior samplers and the statistics of their draws |
 //! | [`models`] | networks, and model folders on disk |
 //! | [`training`] | objectives, weight averaging, checkpoints and the training loop |
@@ -40,9 +40,9 @@ pub mod prelude {
     pub use burn::tensor::{Device, Tensor};
     pub use tweedie_core::{Clipped, Denoiser, Noise, Rng, Schedule, Score, TimeGrid};
     pub use tweedie_data::Image;
-    pub use tweedie_fidelity::{DataFidelity, NoisyFidelity, Posterior};
+    pub use tweedie_fidelity::{DataFidelity, Gradient, NoisyFidelity, Posterior, Proximal};
     pub use tweedie_models::Pretrained;
-    pub use tweedie_physics::{ForwardOperator, LinearOperator, NoiseModel};
+    pub use tweedie_physics::{ForwardOperator, LinearOperator, NoiseModel, Svd};
     pub use tweedie_sde::{Reverse, pure_noise};
     pub use tweedie_solvers::{
         Ddim, Ddpm, DpmSolverPp2M, DpmSolverPp2MSde, EulerMaruyama, Heun, Solver, UniPc, integrate,

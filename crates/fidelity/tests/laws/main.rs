@@ -1,8 +1,14 @@
 //! Laws of data terms and guidance. `on_device` holds those that a backend could break.
 
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod on_device;
+#[cfg(test)]
+mod priors;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod registry;
+#[cfg(test)]
+mod support;

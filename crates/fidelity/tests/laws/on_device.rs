@@ -1,11 +1,12 @@
 //! Every law over every measurement.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use tweedie_core::{Counted, Denoiser, GaussianPrior};
 use tweedie_fidelity::{
-    DataFidelity, Dps, Isotropic, L2, NoisyFidelity, Pigdm, Posterior, Proximal,
+    DataFidelity, Dps, Gradient, Isotropic, L2, NoisyFidelity, Pigdm, Poisson, Posterior, Proximal,
+    TotalVariation, Wavelet, WaveletL1,
 };
-use tweedie_physics::squared_norm;
+use tweedie_physics::{Identity, squared_norm};
 use tweedie_testkit::{assert_close, assert_vjp, values};
 
 use crate::registry::{EXACT, IMAGE, Square, differentiable, linear, normal};
@@ -223,4 +224,40 @@ fn guidance_evaluates_the_prior_once() {
         let _ = posterior.denoise(normal(IMAGE, 1), 0.5);
         assert_eq!(posterior.prior.evaluations(), 1);
     }
+}
+
+/// Single precision gives what double precision does, to a few roundings of the largest entry.
+#[test]
+fn terms_and_priors_in_single_precision() {
+    let both = |of: &dyn Fn(DType) -> Tensor<4>| {
+        let (single, double) = (of(DType::F32), of(DType::F64));
+        assert_eq!(single.dtype(), DType::F32);
+        let largest = values(&double)
+            .iter()
+            .fold(1.0, |size: f64, v| size.max(v.abs()));
+        assert_close(
+            "single precision",
+            &values(&single),
+            &values(&double),
+            1e-5 * largest,
+        );
+    };
+    let x = |dtype| normal(IMAGE, 1).cast(dtype);
+    let y = |dtype| normal(IMAGE, 4).abs().mul_scalar(3.0).cast(dtype);
+    let poisson = |dtype| Poisson::new(Identity, y(dtype), 0.3, 5.0).unwrap();
+    both(&|dtype| poisson(dtype).grad(x(dtype)));
+    both(&|dtype| {
+        poisson(dtype)
+            .with_frame_bound(1.0)
+            .unwrap()
+            .prox(x(dtype), 0.5)
+    });
+    both(&|dtype| {
+        let tv = TotalVariation::isotropic(0.2).unwrap().with_iterations(5);
+        tv.prox(x(dtype), 1.0)
+    });
+    both(&|dtype| {
+        let prior = WaveletL1::new([IMAGE[2], IMAGE[3]], Wavelet::Daubechies4, 1, 0.2).unwrap();
+        prior.prox(x(dtype), 1.0)
+    });
 }
