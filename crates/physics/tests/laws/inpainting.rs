@@ -1,7 +1,8 @@
 //! The random mask.
 
-use tweedie_physics::{ForwardOperator, Inpainting};
-use tweedie_testkit::{assert_z, device, values};
+use serde::Deserialize;
+use tweedie_physics::{ConjugateGradient, ForwardOperator, Inpainting, LinearOperator};
+use tweedie_testkit::{assert_close, assert_z, device, exact, golden, values};
 
 fn mask(size: [usize; 2], missing: f64, seed: u64) -> Vec<f64> {
     values(
@@ -50,4 +51,56 @@ fn one_mask_serves_any_batch_and_channels() {
     for image in [[1, 1, 4, 4], [5, 3, 4, 4]] {
         assert_eq!(operator.measurement_shape(image).unwrap(), image);
     }
+}
+
+/// A case of the reference implementation.
+#[derive(Deserialize)]
+struct Golden {
+    shape: [usize; 4],
+    mask: Vec<f64>,
+    x: Vec<f64>,
+    #[serde(rename = "Ax")]
+    forward: Vec<f64>,
+    v: Vec<f64>,
+    #[serde(rename = "Atv")]
+    adjoint: Vec<f64>,
+    z: Vec<f64>,
+    prox: Vec<f64>,
+    #[serde(rename = "A_dagger")]
+    pseudo_inverse: Vec<f64>,
+}
+
+#[test]
+fn the_reference_agrees() {
+    let golden: Golden = golden(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/golden/inpainting.json"
+    ));
+    let image = |values: &[f64]| exact(values, golden.shape);
+    let [_, channels, height, width] = golden.shape;
+    let mask = exact(&golden.mask, [1, channels, height, width]);
+    let operator = Inpainting::new(mask).unwrap();
+    let same = |name, got, expected: &[f64]| assert_close(name, &values(&got), expected, 1e-5);
+
+    same(
+        "forward",
+        operator.forward(image(&golden.x)),
+        &golden.forward,
+    );
+    same(
+        "adjoint",
+        operator.adjoint(image(&golden.v)),
+        &golden.adjoint,
+    );
+    let budget = ConjugateGradient::default();
+    let inverse = operator.pseudo_inverse(image(&golden.v), budget);
+    same("pseudo-inverse", inverse, &golden.pseudo_inverse);
+    // The proximal point solves (A^T A + 1/gamma) u = A^T v + z/gamma.
+    let damping = 1.0 / 0.7;
+    let rhs = operator.adjoint(image(&golden.v)) + image(&golden.z).mul_scalar(damping);
+    same(
+        "prox",
+        operator.solve_normal(rhs, damping, budget),
+        &golden.prox,
+    );
 }
