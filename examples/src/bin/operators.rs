@@ -28,8 +28,8 @@ const BUDGET: ConjugateGradient = ConjugateGradient { iterations: 20 };
 /// The central square of a photograph, made `SIDE` pixels wide, or a phantom.
 fn picture(path: Option<String>, device: &Device) -> Result<Tensor<4>, Box<dyn Error>> {
     let Some(path) = path else {
-        let phantom = Phantoms::new(7, 3, SIDE, SIDE)?.image(0);
-        return Ok(phantom.to_tensor(device));
+        let phantom = Phantoms::new(7, 1, SIDE, SIDE)?.image(0);
+        return Ok(phantom.to_tensor(device).repeat_dim(1, 3));
     };
     let photo = Image::load(path, Some(Channels::Rgb))?.to_tensor(device);
     let [_, _, height, width] = photo.dims();
