@@ -37,7 +37,10 @@ mod sum;
 
 pub use error::FidelityError;
 pub use fidelity::{DataFidelity, Gradient, Proximal};
-pub use guidance::{Dps, Guided, Isotropic, NoisyFidelity, Pigdm, Posterior};
+pub use guidance::{
+    Ald, Dps, Guided, Isotropic, Mmps, NoisyFidelity, Pigdm, Posterior, ReconstructionGuidance,
+    Sda, Tmpd,
+};
 pub use l2::L2;
 pub use losses::{Amplitude, Ball, L1, Poisson, PoissonGaussian, Stacked};
 pub use prior::{ScorePrior, Tikhonov, TotalVariation, Wavelet, WaveletL1};

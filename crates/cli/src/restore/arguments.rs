@@ -29,6 +29,13 @@ pub(crate) enum MethodName {
     Dps,
     /// The same with the operator's correlations (PiGDM).
     Pigdm,
+    /// The covariance of the denoised image from the network itself, by conjugate gradients (MMPS): the most faithful, at
+    /// five times the cost.
+    Mmps,
+    /// Its diagonal in the measurement alone (TMPD), at twice the cost.
+    Tmpd,
+    /// Likelihood of the noisy image itself: no back-propagation (annealed Langevin's, ALD).
+    Ald,
 }
 
 /// Draw posterior samples of an image given a measurement

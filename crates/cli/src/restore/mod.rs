@@ -11,7 +11,7 @@ use tweedie::{
     burn::tensor::Tensor,
     core::{Clipped, Counted, Rng},
     data::{Image, magma},
-    fidelity::{Dps, Isotropic, NoisyFidelity, Pigdm, Posterior},
+    fidelity::{Ald, Dps, Isotropic, Mmps, NoisyFidelity, Pigdm, Posterior, Tmpd},
     samplers::{Draw, DrawConfig, Draws, draw},
 };
 
@@ -98,6 +98,9 @@ fn guidance<'a>(
     Ok(match arguments.method_name {
         MethodName::Dps => Box::new(Dps::annealed(operator, y, arguments.noise_std, spread)?),
         MethodName::Pigdm => Box::new(Pigdm::new(operator, y, arguments.noise_std, spread)?),
+        MethodName::Mmps => Box::new(Mmps::new(operator, y, arguments.noise_std)?),
+        MethodName::Tmpd => Box::new(Tmpd::new(operator, y, arguments.noise_std)?),
+        MethodName::Ald => Box::new(Ald::new(operator, y, arguments.noise_std)?),
     })
 }
 

@@ -66,7 +66,7 @@ fn samples_do_not_depend_on_the_batch_size() {
 fn every_operator_and_method_runs() {
     let place = Place::new();
     for operator in ["inpainting", "denoising", "blur", "super-resolution"] {
-        for method in ["dps", "pigdm"] {
+        for method in ["dps", "pigdm", "mmps", "tmpd", "ald"] {
             let out = format!("{operator}-{method}");
             place.succeed(&format!(
                 "restore --operator {operator} --method {method} --steps 4 --samples 2 --out {out}"

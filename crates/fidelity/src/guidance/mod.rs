@@ -5,15 +5,26 @@
 //! how they approximate `p(x_0 | x_sigma)`.
 
 use burn::tensor::Tensor;
-use tweedie_core::Denoiser;
+use tweedie_core::{Denoiser, value_and_vjp};
+use tweedie_physics::ForwardOperator;
 
+mod ald;
 mod dps;
 mod isotropic;
+mod mmps;
 mod pigdm;
+mod reconstruction;
+mod sda;
+mod tmpd;
 
+pub use ald::Ald;
 pub use dps::Dps;
 pub use isotropic::Isotropic;
+pub use mmps::Mmps;
 pub use pigdm::Pigdm;
+pub use reconstruction::ReconstructionGuidance;
+pub use sda::Sda;
+pub use tmpd::Tmpd;
 
 /// What one guided evaluation of the prior yields.
 #[derive(Clone, Debug)]
@@ -58,5 +69,28 @@ impl<const D: usize, P: Denoiser<D>, G: NoisyFidelity<D>> Denoiser<D> for Poster
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
         let guided = self.guidance.guide(&self.prior, noisy, sigma);
         guided.denoised + guided.likelihood_score.mul_scalar(sigma * sigma)
+    }
+}
+
+/// The guidance of `N(y | A(D(x; sigma)), variance I)`, with one forward and one backward pass of the prior.
+fn estimate_guidance<const D: usize, const Y: usize>(
+    operator: &impl ForwardOperator<D, Y>,
+    y: &Tensor<Y>,
+    variance: f64,
+    prior: &dyn Denoiser<D>,
+    noisy: Tensor<D>,
+    sigma: f64,
+) -> Guided<D> {
+    let (denoised, likelihood_score) = value_and_vjp(
+        noisy,
+        |x| prior.denoise(x, sigma),
+        |estimate| {
+            let misfit = y.clone() - operator.forward(estimate.clone());
+            operator.vjp(estimate, misfit).mul_scalar(variance.recip())
+        },
+    );
+    Guided {
+        denoised,
+        likelihood_score,
     }
 }

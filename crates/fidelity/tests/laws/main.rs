@@ -1,7 +1,13 @@
 //! Laws of data terms and guidance. `on_device` holds those that a backend could break.
 
 #[cfg(test)]
+mod correlated;
+#[cfg(test)]
+mod guidance;
+#[cfg(test)]
 mod losses;
+#[cfg(test)]
+mod mmps;
 #[cfg(test)]
 mod on_device;
 #[cfg(test)]
