@@ -1,7 +1,12 @@
 //! Image quality and sample quality measures.
 //!
 //! [`mse`], [`psnr`] and [`ssim`] compare batches of images with their references, one number per
-//! sample. [`Welford`] keeps the pixelwise mean and variance of draws that arrive in batches.
+//! sample. [`Welford`] keeps the pixelwise mean and variance of draws that arrive in batches, and
+//! [`quantiles()`] are taken of draws that were kept.
+//!
+//! Whether draws from a posterior are right is judged by [`coverage()`] of their intervals, by the ranks
+//! of [`SbcRanks`], by the proper scores [`crps()`] and [`energy_score()`], and by [`mmse_gap()`]; where
+//! exact draws exist, by [`sliced_wasserstein()`] and [`max_sliced_wasserstein()`].
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -17,10 +22,27 @@
 //! assert!(ssim(mean, reference).into_scalar::<f32>() > 0.999);
 //! ```
 
+mod chi_square;
+mod coverage;
+mod crps;
+mod draws;
+mod energy_score;
+mod mmse_gap;
 mod psnr;
+mod quantiles;
+mod sbc;
+mod sliced_wasserstein;
 mod ssim;
 mod welford;
 
+pub use chi_square::ChiSquare;
+pub use coverage::{Coverage, coverage};
+pub use crps::crps;
+pub use energy_score::energy_score;
+pub use mmse_gap::mmse_gap;
 pub use psnr::{mse, psnr};
+pub use quantiles::quantiles;
+pub use sbc::SbcRanks;
+pub use sliced_wasserstein::{max_sliced_wasserstein, sliced_wasserstein};
 pub use ssim::{SSIM_WINDOW, ssim};
 pub use welford::Welford;

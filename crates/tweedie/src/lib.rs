@@ -14,7 +14,7 @@
 //! | [`models`] | networks, and model folders on disk |
 //! | [`training`] | objectives, weight averaging, checkpoints and the training loop |
 //! | [`data`] | images in and out, data sets, phantoms |
-//! | [`metrics`] | PSNR, SSIM, streaming moments |
+//! | [`metrics`] | PSNR, SSIM, streaming moments, calibration, distances between samples |
 //!
 //! The device of a tensor decides where everything runs. The Cargo features `flex` (CPU), `wgpu` and `cuda` compile burn's
 //! backends; none is on by default, since that is the program's choice.

@@ -1,9 +1,21 @@
 //! Tests of the measures against closed forms and brute force in `f64`.
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
+mod mmse_gap;
+#[cfg(test)]
 mod psnr;
+#[cfg(test)]
+mod quantiles;
+#[cfg(test)]
+mod sbc;
+#[cfg(test)]
+mod scores;
+#[cfg(test)]
+mod sliced_wasserstein;
 #[cfg(test)]
 mod ssim;
 #[cfg(test)]
