@@ -95,7 +95,14 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family {
         title: "Posterior samplers",
         folder: "crates/samplers/src",
-        support: &["lib.rs", "draw.rs", "error.rs", "sampler.rs"],
+        support: &[
+            "lib.rs",
+            "draw.rs",
+            "error.rs",
+            "measurement.rs",
+            "sampler.rs",
+            "walk.rs",
+        ],
         cited: true,
     },
 ];

@@ -106,7 +106,8 @@ pub fn draw(
     })
 }
 
-fn finite(samples: Tensor<4>) -> Result<Tensor<4>, SampleError> {
+/// The samples, if all of their numbers are finite.
+pub(crate) fn finite<const D: usize>(samples: Tensor<D>) -> Result<Tensor<D>, SampleError> {
     if samples.clone().is_finite().all().into_scalar::<bool>() {
         return Ok(samples);
     }

@@ -1,5 +1,6 @@
 //! What can go wrong while sampling.
 
+use tweedie_core::GridError;
 use tweedie_solvers::SolveError;
 
 /// Why there are no samples.
@@ -30,4 +31,42 @@ pub enum SampleError {
         /// Which setting.
         field: &'static str,
     },
+    /// The times of a sampler do not fit its schedule.
+    #[error(transparent)]
+    Grid(#[from] GridError),
+    /// A setting of a sampler is out of its range.
+    #[error("{name} must be {expected}, found {found}")]
+    Parameter {
+        /// Its name.
+        name: &'static str,
+        /// Its range.
+        expected: &'static str,
+        /// Its value.
+        found: f64,
+    },
+    /// The images asked for do not have the measurement.
+    #[error("the operator does not measure images of shape {image:?} as {measurement:?}")]
+    Mismatch {
+        /// Shape of the images.
+        image: Vec<usize>,
+        /// Shape of the measurement, which has one row for all images or one for each.
+        measurement: Vec<usize>,
+    },
+}
+
+/// Fails unless a setting is `valid`.
+pub(crate) fn require(
+    name: &'static str,
+    found: f64,
+    valid: bool,
+    expected: &'static str,
+) -> Result<(), SampleError> {
+    if valid {
+        return Ok(());
+    }
+    Err(SampleError::Parameter {
+        name,
+        expected,
+        found,
+    })
 }

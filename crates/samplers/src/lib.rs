@@ -34,12 +34,21 @@
 //! # }
 //! ```
 
+mod ddnm;
+mod ddrm;
+mod diffpir;
 mod diffusion;
 mod draw;
 mod error;
+mod measurement;
 mod sampler;
+mod walk;
 
+pub use ddnm::{DdnmConfig, DdnmPlus};
+pub use ddrm::{Ddrm, DdrmConfig};
+pub use diffpir::{DiffPir, DiffPirConfig};
 pub use diffusion::DiffusionSampler;
 pub use draw::{Draw, DrawConfig, Draws, draw};
 pub use error::SampleError;
+pub use measurement::Measurement;
 pub use sampler::PosteriorSampler;

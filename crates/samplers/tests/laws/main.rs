@@ -3,8 +3,16 @@
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod ddnm;
+#[cfg(test)]
+mod ddrm;
+#[cfg(test)]
+mod diffpir;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod on_device;
 #[cfg(test)]
 mod posterior;
+#[cfg(test)]
+mod support;
