@@ -139,6 +139,13 @@ pub(crate) const OURS: &[Ours] = &[
             0,
         ))
     }),
+    ours("EDM, churn 40", 2, |p, grid| {
+        let config = EdmConfig {
+            s_churn: 40.0,
+            ..EdmConfig::deterministic(grid.steps())
+        };
+        Ok(p.steps(&p.flow(), &Edm::new(config)?, grid, 1))
+    }),
     ours("DPM-Solver-2", 2, |p, grid| {
         Ok(p.steps(&p.flow(), &DpmSolver2, grid, 0))
     }),
