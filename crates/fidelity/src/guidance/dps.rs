@@ -9,9 +9,10 @@
 //! `-grad_x |y - A(D(x; sigma))|^2 / (2 (noise_std^2 + r^2))`.
 
 use burn::tensor::Tensor;
-use tweedie_core::{Denoiser, value_and_vjp};
+use tweedie_core::Denoiser;
 use tweedie_physics::ForwardOperator;
 
+use super::estimate_guidance;
 use crate::{
     FidelityError, Guided, Isotropic, NoisyFidelity,
     error::{require_non_negative, require_positive},
@@ -91,17 +92,6 @@ impl<A, const Y: usize> Dps<A, Y> {
 impl<const D: usize, const Y: usize, A: ForwardOperator<D, Y>> NoisyFidelity<D> for Dps<A, Y> {
     fn guide(&self, prior: &dyn Denoiser<D>, noisy: Tensor<D>, sigma: f64) -> Guided<D> {
         let variance = self.variance_at(sigma);
-        let (denoised, likelihood_score) = value_and_vjp(
-            noisy,
-            |x| prior.denoise(x, sigma),
-            |estimate| {
-                let misfit = self.y.clone() - self.operator.forward(estimate.clone());
-                self.operator.vjp(estimate, misfit).div_scalar(variance)
-            },
-        );
-        Guided {
-            denoised,
-            likelihood_score,
-        }
+        estimate_guidance(&self.operator, &self.y, variance, prior, noisy, sigma)
     }
 }
