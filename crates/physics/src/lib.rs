@@ -53,15 +53,11 @@ pub use noise::{
 pub use norm::operator_norm;
 pub use operator::{ForwardOperator, LinearOperator};
 pub use operators::{
-    AverageDownsampling, Blur, Boundary, Downsampling, DownsamplingFilter, FourierBlur, Identity,
-    Inpainting, Region,
+    AverageDownsampling, Blur, Boundary, Crop, DenseSvd, Detection, Downsampling,
+    DownsamplingFilter, ForwardClosure, FourierBlur, Hadamard, Identity, Inpainting,
+    JpegQuantisation, LinearClosure, Margins, MatrixOperator, Mri, MultiCoilMri, PhaseRetrieval,
+    Product, Quantisation, Region, Saturation, Scaled, SpectralMixing, Stack, Sum, Tomography,
+    ZeroPad, birdcage_sensitivities,
 };
-pub use operators::{
-    Crop, DenseSvd, ForwardClosure, Hadamard, JpegQuantisation, LinearClosure, Margins,
-    MatrixOperator, Product, Quantisation, Saturation, Scaled, SpectralMixing, Stack, Sum, ZeroPad,
-};
-pub use operators::{
-    Detection, Mri, MultiCoilMri, PhaseRetrieval, Tomography, birdcage_sensitivities,
-};
-pub use reduce::squared_norm;
+pub use reduce::{dot, squared_norm};
 pub use svd::{Svd, pseudo_inverse_by_svd, solve_normal_by_svd};

@@ -17,7 +17,15 @@ pub fn squared_norm<const D: usize>(x: Tensor<D>) -> Tensor<1> {
 }
 
 /// Inner product of each sample, `[batch, 1, ..]`.
-pub(crate) fn dot<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+///
+/// let x = Tensor::<2>::from_floats([[3.0, 4.0], [1.0, 0.0]], &Device::flex());
+/// let products = tweedie_physics::dot(x.clone(), x);
+/// assert_eq!(products.into_data().to_vec::<f32>().unwrap(), [25.0, 1.0]);
+/// ```
+pub fn dot<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     let within_sample: Vec<usize> = (1..D).collect();
     (a * b).sum_dims(&within_sample)
 }

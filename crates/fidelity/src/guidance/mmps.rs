@@ -12,7 +12,7 @@
 
 use burn::tensor::Tensor;
 use tweedie_core::{Denoiser, value_and_vjp};
-use tweedie_physics::LinearOperator;
+use tweedie_physics::{LinearOperator, dot};
 
 use crate::{FidelityError, Guided, NoisyFidelity, error::require_non_negative};
 
@@ -166,12 +166,6 @@ impl<const Y: usize> Search<Y> {
         self.residual_sq = next_sq;
         step
     }
-}
-
-/// Inner product of each sample, `[batch, 1, ..]`.
-fn dot<const Y: usize>(a: Tensor<Y>, b: Tensor<Y>) -> Tensor<Y> {
-    let within_sample: Vec<usize> = (1..Y).collect();
-    (a * b).sum_dims(&within_sample)
 }
 
 /// `[batch, 1, ..]` at another rank.
