@@ -5,7 +5,7 @@
 
 use tweedie::{
     burn::tensor::{DType, Device, Tensor, TensorData},
-    core::{Counted, GaussianPrior, Noise, PriorError, Schedule, TimeGrid, VariancePreserving},
+    core::{Counted, GaussianPrior, Noise, PriorError, TimeGrid, VariancePreserving},
     sde::Reverse,
     solvers::{SolveError, Solver, integrate},
 };
@@ -110,9 +110,4 @@ pub(crate) fn wasserstein(found: &[f64], expected: &[f64]) -> f64 {
         .zip(expected)
         .map(|(found, expected)| (found.sqrt() - expected.sqrt()).powi(2));
     squares.sum::<f64>().sqrt()
-}
-
-/// The noise level at the start of the run.
-pub(crate) fn highest(schedule: &dyn Schedule) -> f64 {
-    schedule.sigma(schedule.horizon())
 }

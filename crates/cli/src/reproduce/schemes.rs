@@ -1,7 +1,7 @@
 //! The schemes of the experiment: those of the published table, and every solver of ours that is linear for a Gaussian.
 
 use tweedie::{
-    core::{Counted, GaussianPrior, GridError, TimeGrid, VariancePreserving},
+    core::{Counted, GaussianPrior, GridError, Schedule, TimeGrid, VariancePreserving},
     sde::Reverse,
     solvers::{
         AdamsBashforth, Ancestral, Ddim, Ddpm, DpmSolver2, DpmSolverPp2M, DpmSolverPp2MSde,
@@ -13,7 +13,7 @@ use tweedie::{
 use crate::failure::Outcome;
 
 use super::{
-    law::{Law, Process, highest, of_run, of_steps, prior},
+    law::{Law, Process, of_run, of_steps, prior},
     published::Scheme,
 };
 
@@ -103,7 +103,7 @@ impl<'a> Problem<'a> {
 
     /// Noise levels after Karras et al. 2022, the last step to zero.
     fn grid(&self, steps: usize) -> Result<TimeGrid, GridError> {
-        let top = highest(&self.schedule);
+        let top = self.schedule.sigma(self.schedule.horizon());
         TimeGrid::karras(&self.schedule, top, LEAST_SIGMA, RHO, steps - 1).map(TimeGrid::then_zero)
     }
 }
