@@ -182,7 +182,9 @@ pub(crate) fn registry() -> Vec<Member> {
         Member::new("DDIM(0)", ddim(0.0), 0.0, 1.0)
             .exact_for_points()
             .silent(),
-        Member::new("DDIM(0.5)", ddim(0.5), 0.0, 1.0).exact_for_points(),
+        Member::new("DDIM(0.5)", ddim(0.5), 0.0, 1.0)
+            .exact_for_points()
+            .strong_order(1.0),
         Member::new("DDIM(1)", ddim(1.0), 0.0, 1.0)
             .exact_for_points()
             .strong_order(1.0),
