@@ -35,6 +35,7 @@ mod noise;
 mod norm;
 mod operator;
 mod operators;
+mod random;
 mod reduce;
 mod svd;
 

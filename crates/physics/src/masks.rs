@@ -3,13 +3,12 @@
 
 use std::f64::consts::PI;
 
-use burn::tensor::{Distribution, ElementRandom, Tensor, TensorCreationOptions, TensorData};
-use tweedie_core::stream;
+use burn::tensor::{Tensor, TensorCreationOptions, TensorData};
 
-use crate::PhysicsError;
-
-/// No batch has this many rows, so the stream of the mask is not that of a row's noise under the same seed.
-const MASK_STREAM: u64 = u64::MAX;
+use crate::{
+    PhysicsError,
+    random::{generator, order},
+};
 
 /// Whole columns: all `centre_fraction * width` around zero frequency, the others at random, together `width / acceleration`
 /// (both rounded).
@@ -45,17 +44,14 @@ pub fn cartesian_mask(
         return Err(PhysicsError::CentreTooWide { centre, total });
     }
     let first = (width - centre).div_ceil(2);
-    let mut generator = stream(seed, MASK_STREAM);
-    let mut others: Vec<(f64, usize)> = (0..width)
-        .map(|column| (f64::random(Distribution::Default, &mut generator), column))
-        .filter(|(_, column)| !(first..first + centre).contains(column))
-        .collect();
-    others.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let others = order(width, &mut generator(seed))
+        .into_iter()
+        .filter(|column| !(first..first + centre).contains(column));
     let mut measured = vec![false; width];
     measured[first..first + centre].fill(true);
-    for &(_, column) in &others[..total - centre] {
-        measured[column] = true;
-    }
+    others
+        .take(total - centre)
+        .for_each(|column| measured[column] = true);
     from_host(size, |_, column| measured[column], options)
 }
 

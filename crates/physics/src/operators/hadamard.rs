@@ -6,12 +6,12 @@
 //! signs it is the single-pixel camera, each measurement one pattern of light (Duarte et al. 2008,
 //! <https://doi.org/10.1109/MSP.2007.914730>). The rows are orthonormal, `A A^T = I`, and `A^T A` is a projection.
 
-use burn::tensor::{Distribution, ElementRandom, Int, Tensor, TensorCreationOptions, TensorData};
-use tweedie_core::stream;
+use burn::tensor::{Int, Tensor, TensorCreationOptions, TensorData};
 
-use super::OPERATOR_STREAM;
 use crate::{
-    ConjugateGradient, ForwardOperator, LinearOperator, PhysicsError, Svd, solve_normal_by_svd,
+    ConjugateGradient, ForwardOperator, LinearOperator, PhysicsError, Svd,
+    random::{generator, order, uniform},
+    solve_normal_by_svd,
 };
 
 /// `m` Walsh-Hadamard coefficients of each channel: `[batch, channels, height, width]` to `[batch, channels, 1, m]`.
@@ -58,12 +58,11 @@ impl Hadamard {
         options: impl Into<TensorCreationOptions>,
     ) -> Result<Self, PhysicsError> {
         let n = require_size(size, m)?;
-        let mut generator = stream(seed, OPERATOR_STREAM);
-        let mut uniform = || f64::random(Distribution::Default, &mut generator);
-        let signs: Vec<f64> = (0..n).map(|_| 1.0 - 2.0 * uniform().round()).collect();
-        let keys: Vec<f64> = (0..n).map(|_| uniform()).collect();
-        let mut order: Vec<usize> = (0..n).collect();
-        order.sort_by(|&a, &b| keys[a].total_cmp(&keys[b]));
+        let mut generator = generator(seed);
+        let signs: Vec<f64> = (0..n)
+            .map(|_| 1.0 - 2.0 * uniform(&mut generator).round())
+            .collect();
+        let order = order(n, &mut generator);
         let options = options.into();
         let signs = Tensor::from_data(TensorData::new(signs, [1, n]), options.clone());
         Ok(Self::from_order(size, Some(signs), &order, m, options))

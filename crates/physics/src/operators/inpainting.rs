@@ -2,11 +2,12 @@
 //!
 //! `A` is its own adjoint and its own square. A measurement has the size of the image and is 0 where a pixel is missing.
 
-use burn::tensor::{Distribution, ElementRandom, Tensor, TensorCreationOptions, TensorData};
-use tweedie_core::stream;
+use burn::tensor::{Tensor, TensorCreationOptions, TensorData};
 
-use super::OPERATOR_STREAM;
-use crate::{ConjugateGradient, ForwardOperator, LinearOperator, PhysicsError, Svd};
+use crate::{
+    ConjugateGradient, ForwardOperator, LinearOperator, PhysicsError, Svd,
+    random::{generator, order},
+};
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,12 +98,7 @@ impl Inpainting {
             return Err(PhysicsError::MissingFraction { found: missing });
         }
         let pixels = size[0] * size[1];
-        let mut generator = stream(seed, OPERATOR_STREAM);
-        let keys: Vec<f64> = (0..pixels)
-            .map(|_| f64::random(Distribution::Default, &mut generator))
-            .collect();
-        let mut order: Vec<usize> = (0..pixels).collect();
-        order.sort_by(|&a, &b| keys[a].total_cmp(&keys[b]));
+        let order = order(pixels, &mut generator(seed));
         let mut observed = vec![1.0; pixels];
         for &pixel in &order[..(missing * pixels as f64).round() as usize] {
             observed[pixel] = 0.0;

@@ -4,10 +4,9 @@
 //! recovered from few measurements (Candes & Tao 2006, <https://doi.org/10.1109/TIT.2006.885507>).
 
 use burn::tensor::{Distribution, ElementRandom, Tensor, TensorCreationOptions, TensorData};
-use tweedie_core::stream;
 
-use super::{OPERATOR_STREAM, require_finite};
-use crate::{ForwardOperator, LinearOperator, PhysicsError};
+use super::require_finite;
+use crate::{ForwardOperator, LinearOperator, PhysicsError, random::generator};
 
 /// `[batch, channels, height, width]` to `[batch, 1, 1, m]`: each image as a vector, times an `[m, channels height
 /// width]` matrix.
@@ -61,7 +60,7 @@ impl MatrixOperator {
         let shape = [m, image.iter().product()];
         require_shape(shape, image)?;
         let law = Distribution::Normal(0.0, (m as f64).sqrt().recip());
-        let mut generator = stream(seed, OPERATOR_STREAM);
+        let mut generator = generator(seed);
         let entries: Vec<f64> = (0..shape[0] * shape[1])
             .map(|_| f64::random(law, &mut generator))
             .collect();

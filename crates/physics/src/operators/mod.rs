@@ -44,9 +44,6 @@ use burn::tensor::Tensor;
 
 use crate::PhysicsError;
 
-/// No batch has this many rows, so what an operator draws is not what a row's noise draws under the same seed.
-const OPERATOR_STREAM: u64 = u64::MAX;
-
 /// Reads a matrix back and refuses entries that are not finite.
 fn require_finite(matrix: &Tensor<2>) -> Result<(), PhysicsError> {
     let columns = matrix.dims()[1];
