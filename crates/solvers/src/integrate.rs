@@ -89,20 +89,37 @@ pub(crate) fn require_within<P: Process + ?Sized>(
     Err(SolveError::OutsideHorizon { time, horizon })
 }
 
-/// Counts finite states on the device. What is not finite stays so, hence the count tells the first bad step.
-pub(crate) struct Health {
+/// Finds the first step whose state is not finite, without reading anything back before the end.
+///
+/// Finite states are counted on their device. What is not finite stays so, hence the count tells the first bad step.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use tweedie_solvers::Health;
+///
+/// let state = Tensor::<1>::ones([2], &Device::flex());
+/// let mut health = Health::new(&state);
+/// health.record(&state);
+/// let bad = state / 0.0;
+/// health.record(&bad);
+/// assert_eq!(health.first_bad_step(&bad), Some(2));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Health {
     finite_steps: Tensor<1>,
 }
 
 impl Health {
-    pub(crate) fn new<const D: usize>(state: &Tensor<D>) -> Self {
+    /// For a run on the device of `state`.
+    pub fn new<const D: usize>(state: &Tensor<D>) -> Self {
         let device = state.device().without_autodiff();
         Self {
             finite_steps: Tensor::zeros([1], (&device, DType::F32)),
         }
     }
 
-    pub(crate) fn record<const D: usize>(&mut self, state: &Tensor<D>) {
+    /// Counts the state after a step.
+    pub fn record<const D: usize>(&mut self, state: &Tensor<D>) {
         // A sum is one pass without a write; it is finite unless a term is not, or the terms are near the largest float.
         let sum = state.clone().without_autodiff().sum();
         let finite = sum.is_finite().float().cast(DType::F32);
@@ -110,7 +127,7 @@ impl Health {
     }
 
     /// Number of the first bad step, from 1; none if `last` is finite.
-    pub(crate) fn first_bad_step<const D: usize>(self, last: &Tensor<D>) -> Option<usize> {
+    pub fn first_bad_step<const D: usize>(self, last: &Tensor<D>) -> Option<usize> {
         let last = last.clone().without_autodiff();
         if last.is_finite().all().into_scalar::<bool>() {
             return None;

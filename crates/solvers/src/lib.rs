@@ -74,7 +74,7 @@ pub use error::SolveError;
 pub use euler_maruyama::EulerMaruyama;
 pub use exponential_euler::ExponentialEuler;
 pub use heun::Heun;
-pub use integrate::{Solver, Step, integrate};
+pub use integrate::{Health, Solver, Step, integrate};
 pub use likelihood::{
     LogLikelihood, Probe, Trace, bits_per_dimension, log_likelihood, pure_noise_log_density,
 };
