@@ -42,6 +42,39 @@ impl<const D: usize, T: Denoiser<D> + ?Sized> Denoiser<D> for Box<T> {
     }
 }
 
+/// A denoiser of a closure: a classical method, such as a filter, or a network of another library.
+///
+/// Tweedie's formula holds for the mean of `x_0` given the noisy image. A denoiser that is something else, such as the mode
+/// that total variation gives, has a score that is none, so what a sampler draws with it is only near a posterior. Methods that
+/// differentiate the denoiser need a closure made of tensor operations.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use tweedie_core::{DenoiserFn, Score};
+///
+/// let shrink = DenoiserFn::new(|noisy: Tensor<4>, sigma| noisy / (1.0 + sigma * sigma));
+/// let score = shrink.score(Tensor::ones([1, 1, 2, 2], &Device::flex()), 1.0);
+/// assert_eq!(score.mean().into_scalar::<f32>(), -0.5);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct DenoiserFn<F>(F);
+
+impl<F> DenoiserFn<F> {
+    /// `denoise(noisy, sigma)` gives a batch of the shape of `noisy`.
+    pub fn new<const D: usize>(denoise: F) -> Self
+    where
+        F: Fn(Tensor<D>, f64) -> Tensor<D>,
+    {
+        Self(denoise)
+    }
+}
+
+impl<const D: usize, F: Fn(Tensor<D>, f64) -> Tensor<D>> Denoiser<D> for DenoiserFn<F> {
+    fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
+        (self.0)(noisy, sigma)
+    }
+}
+
 /// Score of the smoothed prior, by Tweedie's formula. Every denoiser has one.
 pub trait Score<const D: usize = 4>: Denoiser<D> {
     /// `grad log p_sigma(noisy)`, of the shape of `noisy`; `sigma > 0`.

@@ -43,7 +43,7 @@ pub use analytic::{
 pub use autodiff::value_and_vjp;
 pub use brownian::{BrownianError, BrownianPath};
 pub use combine::combine;
-pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, Score};
+pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, DenoiserFn, Score};
 pub use grid::{GridError, Spacing, Span, TimeGrid};
 pub use precondition::{
     Clean, Coefficients, Edm, Epsilon, NoiseLabel, Parametrisation, Preconditioned,

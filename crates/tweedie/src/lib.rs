@@ -38,7 +38,7 @@ pub use tweedie_training as training;
 /// The traits and the types that most programs name.
 pub mod prelude {
     pub use burn::tensor::{Device, Tensor};
-    pub use tweedie_core::{Clipped, Denoiser, Noise, Rng, Schedule, Score, TimeGrid};
+    pub use tweedie_core::{Clipped, Denoiser, DenoiserFn, Noise, Rng, Schedule, Score, TimeGrid};
     pub use tweedie_data::Image;
     pub use tweedie_fidelity::{DataFidelity, Gradient, NoisyFidelity, Posterior, Proximal};
     pub use tweedie_models::Pretrained;

@@ -1,7 +1,9 @@
 //! Denoisers and the wrappers around them.
 
 use burn::tensor::Tensor;
-use tweedie_core::{Clipped, Counted, Denoiser, GaussianPrior, Padded, Score, UnitRange};
+use tweedie_core::{
+    Clipped, Counted, Denoiser, DenoiserFn, GaussianPrior, Padded, Score, UnitRange,
+};
 use tweedie_testkit::{assert_close, exact, values};
 
 #[test]
@@ -92,4 +94,15 @@ fn clipping_bounds_the_output_alone() {
     let got = values(&clipped.denoise(exact(&[-3.0, 0.25, 7.0], [3, 1]), 1e-3));
     assert_eq!((got[0], got[2]), (0.0, 1.0));
     assert!((got[1] - 0.25).abs() < 1e-9);
+}
+
+#[test]
+fn a_closure_is_the_denoiser_that_it_computes() {
+    let prior = GaussianPrior::new(exact::<2>(&[0.3, -0.8], [1, 2]), 0.25);
+    let closure = DenoiserFn::new(|noisy: Tensor<2>, sigma| prior.denoise(noisy, sigma));
+    let x = exact(&[1.0, 2.0, -0.5, 0.0], [2, 2]);
+    let score = |denoiser: &dyn Denoiser<2>| values(&denoiser.score(x.clone(), 0.4));
+    assert_eq!(score(&closure), score(&prior));
+    let other = DenoiserFn::new(|noisy: Tensor<2>, _| noisy);
+    assert_ne!(score(&other), score(&prior));
 }
