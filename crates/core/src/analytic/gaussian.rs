@@ -186,18 +186,49 @@ impl<const D: usize> FullGaussian<D> {
         })
     }
 
+    /// `Cov[x_0 | x_0 + sigma n] v = sigma^2 C (C + sigma^2 I)^-1 v`, the same whatever the noisy image; `v` has one row or
+    /// more.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use tweedie_core::FullGaussian;
+    ///
+    /// let device = Device::flex();
+    /// let covariance = Tensor::from_floats([[2.0, 1.0], [1.0, 2.0]], &device);
+    /// let prior = FullGaussian::new(Tensor::<2>::ones([1, 2], &device), covariance)?;
+    /// // Along (1, 1) the prior has variance 3, and so has the noise: 3/2 is left.
+    /// let spread = prior.posterior_covariance(Tensor::ones([1, 2], &device), 3f64.sqrt());
+    /// let spread = spread.into_data().to_vec::<f32>().unwrap();
+    /// assert!((spread[0] - 1.5).abs() < 1e-6 && (spread[1] - 1.5).abs() < 1e-6);
+    /// # Ok::<(), tweedie_core::PriorError>(())
+    /// ```
+    pub fn posterior_covariance(&self, v: Tensor<D>, sigma: f64) -> Tensor<D> {
+        let gain = self.spectrum.denoise(self.rotated(v), sigma);
+        self.offset(gain).mul_scalar(sigma * sigma)
+    }
+
     /// `V^T (x - mean)`, `[batch, d]`.
     fn coordinates(&self, x: Tensor<D>) -> Tensor<2> {
-        let centred = x - self.mean.clone();
-        let shape = [centred.dims()[0], self.basis.dims()[0]];
-        centred.reshape(shape).matmul(self.basis.clone())
+        self.rotated(x - self.mean.clone())
     }
 
     /// `mean + V c`.
     fn image(&self, coordinates: Tensor<2>) -> Tensor<D> {
+        self.mean.clone() + self.offset(coordinates)
+    }
+
+    /// `V^T v`, `[batch, d]`.
+    fn rotated(&self, v: Tensor<D>) -> Tensor<2> {
+        let shape = [v.dims()[0], self.basis.dims()[0]];
+        v.reshape(shape).matmul(self.basis.clone())
+    }
+
+    /// `V c`.
+    fn offset(&self, coordinates: Tensor<2>) -> Tensor<D> {
         let shape = rows_like(coordinates.dims()[0], self.mean.dims());
-        let offset = coordinates.matmul(self.basis.clone().transpose());
-        self.mean.clone() + offset.reshape(shape)
+        coordinates
+            .matmul(self.basis.clone().transpose())
+            .reshape(shape)
     }
 }
 

@@ -85,6 +85,29 @@ fn a_full_covariance_solves_the_normal_equations() {
     }
 }
 
+/// Tweedie's formula for the covariance, `sigma^2 J`, and the equations of its closed form.
+#[test]
+fn the_posterior_covariance_is_that_of_tweedie() {
+    let (covariance, _) = rotated_covariance([0.2, 1.5, 0.0]);
+    let mean = exact(&[0.5, -0.3, 1.2], [1, 3]);
+    let prior = FullGaussian::new(mean, covariance.clone()).unwrap();
+    let x = exact(&[0.4, 1.0, -2.0, 0.9, 0.0, 0.3], [2, 3]);
+    let v = exact(&[1.0, -0.2, 0.5, 0.1, 2.0, -0.7], [2, 3]);
+    for sigma in [0.05_f64, 0.8, 6.0] {
+        let level = sigma * sigma;
+        let spread = prior.posterior_covariance(v.clone(), sigma);
+        let (_, pulled) = value_and_vjp(x.clone(), |x| prior.denoise(x, sigma), |_| v.clone());
+        let expected = values(&pulled.mul_scalar(level));
+        assert_close("Jacobian", &values(&spread), &expected, 1e-13);
+        // (C + sigma^2 I) V v = sigma^2 C v.
+        let left = spread.clone().matmul(covariance.clone()) + spread.mul_scalar(level);
+        let right = v.clone().matmul(covariance.clone()).mul_scalar(level);
+        assert_close("closed form", &values(&left), &values(&right), 1e-12);
+        let other = values(&prior.posterior_covariance(v.clone(), 1.1 * sigma));
+        assert!(largest_difference(&other, &expected) > 1e-5);
+    }
+}
+
 #[test]
 fn a_mixture_of_one_component_is_a_gaussian() {
     let mean = || exact(&MEAN, [1, 2]);
