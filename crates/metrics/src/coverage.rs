@@ -9,7 +9,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::draws::{SortedDraws, assert_one_truth, order_statistic, read};
+use crate::draws::{SortedDraws, assert_one_truth, order_statistic, read, whole_if_close};
 
 /// How many of a number of tests found the truth in its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,15 +105,5 @@ pub fn coverage<const D: usize>(truth: Tensor<D>, draws: Tensor<D>, level: f64) 
         level,
         covered: covered.count() as u64,
         tests: truth.len() as u64,
-    }
-}
-
-/// `20 (1 - 0.9) / 2` is 1, but not in floating point.
-fn whole_if_close(x: f64) -> f64 {
-    let whole = x.round();
-    if (x - whole).abs() <= 1e-9 * whole {
-        whole
-    } else {
-        x
     }
 }

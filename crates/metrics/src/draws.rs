@@ -20,7 +20,17 @@ impl SortedDraws {
     /// Reads `[draws, ...]` back once.
     pub(crate) fn read<const D: usize>(draws: Tensor<D>) -> Self {
         let (count, pixels) = rows(&draws);
-        let mut values = read(&draws.reshape([count, pixels]).transpose());
+        Self::sort(count, read(&draws.reshape([count, pixels]).transpose()))
+    }
+
+    /// Of `count` draws that lie one after another.
+    pub(crate) fn of_rows(count: usize, draws: &[f64]) -> Self {
+        let pixels = draws.len() / count;
+        let across = |pixel| draws.iter().skip(pixel).step_by(pixels).copied();
+        Self::sort(count, (0..pixels).flat_map(across).collect())
+    }
+
+    fn sort(count: usize, mut values: Vec<f64>) -> Self {
         for pixel in values.chunks_exact_mut(count) {
             pixel.sort_unstable_by(f64::total_cmp);
         }
@@ -30,6 +40,17 @@ impl SortedDraws {
     /// Draws of each pixel.
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// The value of each pixel at a 1-based place, linear between neighbours; not a number if one of the draws is not.
+    pub(crate) fn at(&self, place: f64) -> impl Iterator<Item = f64> {
+        self.pixels().map(move |pixel| {
+            if pixel[0].is_nan() || pixel[pixel.len() - 1].is_nan() {
+                f64::NAN
+            } else {
+                order_statistic(pixel, place)
+            }
+        })
     }
 
     /// Pixel by pixel, in row-major order.
@@ -74,5 +95,15 @@ pub(crate) fn order_statistic(sorted: &[f64], place: f64) -> f64 {
         sorted[index]
     } else {
         sorted[index] + fraction * (sorted[index + 1] - sorted[index])
+    }
+}
+
+/// `20 (1 - 0.9) / 2` is 1, but not in floating point.
+pub(crate) fn whole_if_close(x: f64) -> f64 {
+    let whole = x.round();
+    if (x - whole).abs() <= 1e-9 * whole {
+        whole
+    } else {
+        x
     }
 }

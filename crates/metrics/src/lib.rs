@@ -1,12 +1,14 @@
 //! Image quality and sample quality measures.
 //!
 //! [`mse`], [`psnr`] and [`ssim`] compare batches of images with their references, one number per
-//! sample. [`Welford`] keeps the pixelwise mean and variance of draws that arrive in batches, and
-//! [`quantiles()`] are taken of draws that were kept.
+//! sample. [`Welford`] keeps the pixelwise mean and variance of draws that arrive in batches,
+//! [`StreamingQuantiles`] their quantiles and the ends of an [`Interval`], and [`quantiles()`] are taken
+//! of draws that were kept.
 //!
-//! Whether draws from a posterior are right is judged by [`coverage()`] of their intervals, by the ranks
-//! of [`SbcRanks`], by the proper scores [`crps()`] and [`energy_score()`], and by [`mmse_gap()`]; where
-//! exact draws exist, by [`sliced_wasserstein()`] and [`max_sliced_wasserstein()`].
+//! Whether draws from a posterior are right is judged by [`coverage()`] of their intervals and
+//! [`highest_density_coverage()`] of their sets, by the ranks of [`SbcRanks`], by the proper scores
+//! [`crps()`] and [`energy_score()`], and by [`mmse_gap()`]; where exact draws exist, by
+//! [`sliced_wasserstein()`] and [`max_sliced_wasserstein()`].
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -27,22 +29,29 @@ mod coverage;
 mod crps;
 mod draws;
 mod energy_score;
+mod gaps;
+mod highest_density;
+mod interval;
 mod mmse_gap;
 mod psnr;
 mod quantiles;
 mod sbc;
 mod sliced_wasserstein;
 mod ssim;
+mod streaming_quantiles;
 mod welford;
 
 pub use chi_square::ChiSquare;
 pub use coverage::{Coverage, coverage};
 pub use crps::crps;
 pub use energy_score::energy_score;
+pub use highest_density::highest_density_coverage;
+pub use interval::{Interval, tails};
 pub use mmse_gap::mmse_gap;
 pub use psnr::{mse, psnr};
 pub use quantiles::quantiles;
 pub use sbc::SbcRanks;
 pub use sliced_wasserstein::{max_sliced_wasserstein, sliced_wasserstein};
 pub use ssim::{SSIM_WINDOW, ssim};
+pub use streaming_quantiles::{EXACT_DRAWS, StreamingQuantiles};
 pub use welford::Welford;

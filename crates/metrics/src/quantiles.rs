@@ -6,14 +6,14 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::draws::{SortedDraws, order_statistic};
+use crate::draws::SortedDraws;
 
 /// Quantiles of each pixel over the draws `[draws, ...]`, for every level in [0, 1]: `[levels, ...]`,
 /// on the device of the draws and in their type.
 ///
-/// They are exact and need all draws at once: unlike mean and variance, quantiles cannot be kept
-/// while draws arrive. Level 0 is the minimum, 0.5 the median, 1 the maximum. A pixel with a draw
-/// that is not a number has quantiles that are none.
+/// They are exact and need all draws at once; [`StreamingQuantiles`](crate::StreamingQuantiles) are
+/// kept while draws arrive, by a definition that suits intervals better. Level 0 is the minimum, 0.5
+/// the median, 1 the maximum. A pixel with a draw that is not a number has quantiles that are none.
 ///
 /// # Panics
 ///
@@ -41,15 +41,7 @@ pub fn quantiles<const D: usize>(draws: Tensor<D>, levels: &[f64]) -> Tensor<D> 
     let sorted = SortedDraws::read(draws);
 
     let last = (sorted.count() - 1) as f64;
-    let mut values = Vec::with_capacity(shape.iter().product());
-    for level in levels {
-        values.extend(sorted.pixels().map(|pixel| {
-            if pixel[0].is_nan() || pixel[pixel.len() - 1].is_nan() {
-                f64::NAN
-            } else {
-                order_statistic(pixel, 1.0 + last * level)
-            }
-        }));
-    }
+    let at = |level: &f64| sorted.at(1.0 + last * level);
+    let values: Vec<f64> = levels.iter().flat_map(at).collect();
     Tensor::from_data(TensorData::new(values, shape), options)
 }

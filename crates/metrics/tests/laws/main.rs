@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod highest_density;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod mmse_gap;
@@ -18,5 +20,7 @@ mod scores;
 mod sliced_wasserstein;
 #[cfg(test)]
 mod ssim;
+#[cfg(test)]
+mod streaming_quantiles;
 #[cfg(test)]
 mod welford;
