@@ -4,8 +4,12 @@
 //! <https://cr.yp.to/chacha.html>). Normal numbers are drawn on the host in `f64` and uploaded. A sample therefore
 //! depends on its seed and its index alone: not on the batch size, the number of threads, the order of work, or the device.
 
+use std::convert::Infallible;
+use std::slice;
+
 use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
-use rand::{Rng as _, RngExt, SeedableRng};
+use rand::rand_core::utils::fill_bytes_via_next_word;
+use rand::{Rng as _, RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
@@ -145,23 +149,20 @@ impl Rng {
 
     /// Independent standard normal numbers, `shape[0]` rows.
     pub fn normal<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<D> {
-        let values = self.draw(shape[0], shape[1..].iter().product(), |row| {
-            row.sample::<f64, _>(StandardNormal)
-        });
-        self.upload(values, shape)
+        draw_tensor(self.streams(shape[0]), shape, |row| {
+            row.sample(StandardNormal)
+        })
     }
 
     /// Independent uniform numbers in [0, 1), `shape[0]` rows.
     pub fn uniform<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<D> {
-        let values = self.draw(shape[0], shape[1..].iter().product(), |row| {
-            row.random::<f64>()
-        });
-        self.upload(values, shape)
+        draw_tensor(self.streams(shape[0]), shape, |row| row.random())
     }
 
     /// One uniform number in [0, 1) for each of `rows` rows, kept on the host.
     pub fn uniform_per_row(&mut self, rows: usize) -> Vec<f64> {
-        self.draw(rows, 1, |row| row.random::<f64>())
+        let (streams, _) = self.streams(rows);
+        draw(streams, 1, |row| row.random())
     }
 
     /// One draw per entry of `x` from a law that depends on the entry, such as a Poisson count of its mean: row `i` reads row
@@ -240,21 +241,96 @@ impl Rng {
         }
     }
 
-    /// Rows have streams of their own, so they are drawn in parallel.
-    fn draw(
-        &mut self,
-        rows: usize,
-        row_len: usize,
-        one: impl Fn(&mut Stream) -> f64 + Sync,
-    ) -> Vec<f64> {
+    /// Those of so many rows, and what their tensors are created with.
+    fn streams(&mut self, rows: usize) -> (&mut [Stream], &TensorCreationOptions) {
         self.start_streams(rows);
-        let mut values = vec![0.0; rows * row_len];
-        values
-            .par_chunks_mut(row_len.max(1))
-            .zip(&mut self.rows[..rows])
-            .for_each(|(values, row)| values.fill_with(|| one(row)));
-        values
+        (&mut self.rows[..rows], &self.options)
     }
+}
+
+/// Words that are read ahead.
+const AHEAD: usize = 256;
+
+/// A stream of which the next words have been read already.
+///
+/// One word at a time, the bookkeeping of the stream would take longer than a normal number.
+struct Ahead<'a> {
+    words: slice::Iter<'a, [u8; 8]>,
+    stream: &'a mut Stream,
+}
+
+impl TryRng for Ahead<'_> {
+    type Error = Infallible;
+
+    #[inline]
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|word| word as u32)
+    }
+
+    #[inline]
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(match self.words.next() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => beyond(self.stream),
+        })
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        fill_bytes_via_next_word(bytes, || self.try_next_u64())
+    }
+}
+
+#[cold]
+fn beyond(stream: &mut Stream) -> u64 {
+    stream.next_u64()
+}
+
+/// Draws `values` one after the other, each from one word or more: what is read ahead for so many numbers is used by
+/// them, and the stream stops where it would have stopped.
+fn fill<T>(values: &mut [T], stream: &mut Stream, one: impl Fn(&mut Ahead<'_>) -> T) {
+    let mut bytes = [[0; 8]; AHEAD];
+    for values in values.chunks_mut(AHEAD) {
+        let words = &mut bytes[..values.len()];
+        stream.fill_bytes(words.as_flattened_mut());
+        let words = words.iter();
+        let mut ahead = Ahead { words, stream };
+        values.fill_with(|| one(&mut ahead));
+    }
+}
+
+/// Numbers of a stream for each row. Rows are drawn in parallel where there is more than one thread to do so.
+fn draw<T: Clone + Default + Send>(
+    streams: &mut [Stream],
+    row_len: usize,
+    one: impl Fn(&mut Ahead<'_>) -> T + Sync,
+) -> Vec<T> {
+    let mut values = vec![T::default(); streams.len() * row_len];
+    let row_len = row_len.max(1);
+    if streams.len() == 1 || rayon::current_num_threads() == 1 {
+        let rows = values.chunks_mut(row_len).zip(streams);
+        rows.for_each(|(values, stream)| fill(values, stream, &one));
+    } else {
+        let rows = values.par_chunks_mut(row_len).zip(streams);
+        rows.for_each(|(values, stream)| fill(values, stream, &one));
+    }
+    values
+}
+
+/// Numbers of a stream for each row, on their device and in their type.
+fn draw_tensor<const D: usize>(
+    (streams, options): (&mut [Stream], &TensorCreationOptions),
+    shape: [usize; D],
+    one: impl Fn(&mut Ahead<'_>) -> f64 + Sync,
+) -> Tensor<D> {
+    let device = &options.device;
+    let dtype = options.dtype_or(device.settings().float_dtype.into());
+    let row_len = shape[1..].iter().product();
+    let data = match dtype {
+        // The same numbers as when the upload rounds them.
+        DType::F32 => TensorData::new(draw(streams, row_len, |row| one(row) as f32), shape),
+        _ => TensorData::new(draw(streams, row_len, one), shape),
+    };
+    Tensor::from_data(data, (device, dtype))
 }
 
 impl<const D: usize> Noise<D> for Rng {
@@ -275,9 +351,9 @@ pub struct RngRow<'a> {
 impl<const D: usize> Noise<D> for RngRow<'_> {
     fn normal(&mut self, shape: [usize; D]) -> Tensor<D> {
         assert_eq!(shape[0], 1, "one row's stream was asked for {shape:?}");
-        let values: Vec<f64> = (0..shape.iter().product())
-            .map(|_| self.stream.sample(StandardNormal))
-            .collect();
-        Tensor::from_data(TensorData::new(values, shape), self.options.clone())
+        let streams = slice::from_mut(&mut *self.stream);
+        draw_tensor((streams, self.options), shape, |row| {
+            row.sample(StandardNormal)
+        })
     }
 }

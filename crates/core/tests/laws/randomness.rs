@@ -1,7 +1,8 @@
 //! Random streams: independence of batch, and the right law.
 
-use burn::tensor::DType;
-use rand::Rng as _;
+use burn::tensor::{DType, Tensor};
+use rand::{Rng as _, RngExt};
+use rand_distr::StandardNormal;
 use tweedie_core::{Noise, Rng, stream};
 use tweedie_testkit::{assert_z, device, values, z_bound};
 
@@ -47,6 +48,59 @@ fn streams_differ() {
     unique.dedup();
     assert_eq!(unique.len(), first.len());
     assert_ne!(stream(10, 0).next_u64(), first[0]);
+}
+
+#[test]
+fn streams_are_those_of_chacha8() {
+    // The key and nonce of zeros: the first bytes of test vector TC1 of draft-strombergson-chacha-test-vectors.
+    let mut zeros = stream(0, 0);
+    assert_eq!(zeros.next_u64().to_le_bytes(), TC1[..8]);
+    assert_eq!(zeros.next_u64().to_le_bytes(), TC1[8..]);
+    // Another key and nonce, at the start and after 1000 words.
+    let mut other = stream(7, 3);
+    assert_eq!(other.next_u64(), 0xa9b5_3dc8_acbb_c55e);
+    let later = (0..1000).map(|_| other.next_u64()).last();
+    assert_eq!(later, Some(0x7632_7b97_1a49_08fd));
+}
+
+const TC1: [u8; 16] = [
+    0x3e, 0x00, 0xef, 0x2f, 0x89, 0x5f, 0x40, 0xd6, 0x7f, 0x5b, 0xb8, 0xe8, 0x1f, 0x09, 0xa5, 0xa1,
+];
+
+/// So many normal numbers need some rejections, and thus more words than numbers.
+const MANY: usize = 1000;
+
+#[test]
+fn a_tensor_holds_the_numbers_of_its_streams_one_after_the_other() {
+    for dtype in [DType::F32, DType::F64] {
+        let rounded = |z: f64| match dtype {
+            DType::F32 => f64::from(z as f32),
+            _ => z,
+        };
+        let mut host = stream(7, 3);
+        let mut rng = Rng::seeded(7, &device()).starting_at(2).with_dtype(dtype);
+        let mut alone = rng.clone();
+        for count in [MANY, 1, 255, 256, 257] {
+            let normal: Vec<f64> = (0..count).map(|_| host.sample(StandardNormal)).collect();
+            let expected: Vec<f64> = normal.into_iter().map(rounded).collect();
+            assert_eq!(values(&rng.normal([2, count]))[count..], expected);
+            let row: Tensor<2> = alone.row(1).normal([1, count]);
+            assert_eq!(values(&row), expected);
+
+            let uniform: Vec<f64> = (0..count).map(|_| host.random()).collect();
+            let expected: Vec<f64> = uniform.into_iter().map(rounded).collect();
+            assert_eq!(values(&rng.uniform([2, count]))[count..], expected);
+            assert_eq!(values(&alone.uniform([2, count]))[count..], expected);
+        }
+    }
+}
+
+#[test]
+fn normal_numbers_never_change() {
+    let draws = values(&exact_rng(7).starting_at(3).normal([1, MANY]));
+    let known = [0.5788494920807502, 0.01743058714928656, 1.3176040760310084];
+    assert_eq!(draws[..3], known);
+    assert_eq!(draws[MANY - 1], -0.2955234516680631);
 }
 
 /// Mean, variance and fourth moment with their standard errors, over all rows and in the correlation of neighbours.
