@@ -8,11 +8,12 @@
 //! Squared distances are sums of squared differences: by `|x|^2 - 2 x.m + |m|^2` they would lose, in `f32`, several
 //! units of log-density for an image at small `sigma`. Differences are formed for a block of components at a time: they
 //! take the memory of the batch or of 4 million numbers, whichever is more (a tape keeps all blocks). The posterior
-//! mean is two matrix products.
+//! mean is two matrix products. In `f64`, where components share one variance, `|x|^2` is the same for all and a product
+//! weighs them: `(x.m_k - |m_k|^2/2)/T`, no differences.
 
 use std::f64::consts::TAU;
 
-use burn::tensor::{Tensor, TensorData, activation::softmax};
+use burn::tensor::{DType, Tensor, TensorData, activation::softmax};
 
 use super::{
     AnalyticPrior, PriorError, require_density, require_shape, rows_like, smallest_variance,
@@ -182,6 +183,22 @@ impl<const D: usize> GaussianMixture<D> {
         }
     }
 
+    /// [`log_joint`](Self::log_joint) up to a number for each row.
+    fn log_shares(&self, x: &Tensor<2>, sigma: f64, smoothed: &Smoothed) -> Tensor<2> {
+        match &self.variances {
+            Variances::Isotropic(variances)
+                if x.dtype() == DType::F64 && variances.iter().all(|v| *v == variances[0]) =>
+            {
+                let precision = (variances[0] + sigma * sigma).recip();
+                let means = self.means.clone().transpose();
+                let halves = means.clone().square().sum_dim(0).mul_scalar(0.5);
+                (x.clone().matmul(means) - halves).mul_scalar(precision)
+                    + smoothed.log_heights.clone()
+            }
+            _ => self.log_joint(x, smoothed),
+        }
+    }
+
     /// `ln(w_k N(x; m_k, T_k))` up to a constant that all components share, `[batch, components]`.
     fn log_joint(&self, x: &Tensor<2>, smoothed: &Smoothed) -> Tensor<2> {
         let [batch, pixels] = x.dims();
@@ -207,7 +224,7 @@ impl<const D: usize> Denoiser<D> for GaussianMixture<D> {
         let shape = noisy.dims();
         let noisy = flatten(noisy);
         let smoothed = self.smoothed(sigma);
-        let responsibilities = softmax(self.log_joint(&noisy, &smoothed), 1);
+        let responsibilities = softmax(self.log_shares(&noisy, sigma, &smoothed), 1);
         let keep = responsibilities.clone().matmul(smoothed.keep);
         let means = self.means.clone();
         let pulled = match self.variances {

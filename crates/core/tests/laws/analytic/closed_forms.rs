@@ -8,7 +8,8 @@ use tweedie_core::{
 use tweedie_testkit::{assert_close, assert_vjp, exact, values};
 
 use super::{
-    MEAN, WEIGHTS, diagonal, exact_rng, full, isotropic, largest_difference, point, points, priors,
+    MEAN, MEANS, WEIGHTS, diagonal, exact_rng, full, isotropic, largest_difference, point, points,
+    priors,
 };
 
 #[test]
@@ -186,4 +187,24 @@ fn guidance_can_differentiate_them() {
         let score = values(&prior.score(x.clone(), 0.8));
         assert_close(name, &values(&gradient), &score, 1e-14);
     }
+}
+
+#[test]
+fn components_of_one_variance_are_weighed_by_products() {
+    // Far from all means, beside them, and where a weight is all that decides.
+    let x = Tensor::cat(
+        vec![points(), points() * 1e4, exact(&[0.0, 0.0], [1, 2])],
+        0,
+    );
+    let means = || exact(&MEANS, [3, 2]);
+    let together = GaussianMixture::new(&WEIGHTS, means(), &[0.4; 3]).unwrap();
+    let one_by_one = GaussianMixture::diagonal(&WEIGHTS, means(), means().full_like(0.4)).unwrap();
+    let other = GaussianMixture::new(&WEIGHTS, means(), &[0.4, 0.4, 0.41]).unwrap();
+    for sigma in [0.0, 1e-3, 0.7, 50.0] {
+        let expected = values(&one_by_one.denoise(x.clone(), sigma));
+        let got = values(&together.denoise(x.clone(), sigma));
+        assert_close("denoiser", &got, &expected, 1e-11);
+    }
+    let [got, expected] = [&other, &one_by_one].map(|prior| values(&prior.denoise(points(), 0.7)));
+    assert!(largest_difference(&got, &expected) > 1e-4);
 }
