@@ -26,6 +26,16 @@ pub enum FidelityError {
         /// Its value.
         found: f64,
     },
+    /// The prior variance of a pixel is negative or not finite.
+    #[error(
+        "a prior variance must be finite and at least 0, found {found} at entry {index} in row-major order"
+    )]
+    Variance {
+        /// Where.
+        index: usize,
+        /// Its value.
+        found: f64,
+    },
     /// An image cannot be halved as often as a wavelet transform has levels.
     #[error(
         "{levels} wavelet levels need 1 level or more and sides divisible by 2^levels, found a {size:?} image"
@@ -39,8 +49,8 @@ pub enum FidelityError {
     /// A sum has no term.
     #[error("a stacked fidelity needs at least one term, found none")]
     NoTerms,
-    /// A measurement could not be read from its device.
-    #[error("cannot read a measurement back from its device")]
+    /// A measurement or a variance could not be read from its device.
+    #[error("cannot read a measurement or a variance back from its device")]
     Read(#[from] TensorReadError),
 }
 

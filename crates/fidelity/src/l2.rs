@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use tweedie_physics::{ConjugateGradient, ForwardOperator, LinearOperator, squared_norm};
 
-use crate::{DataFidelity, FidelityError, Gradient, Proximal, error::require_positive};
+use crate::{
+    DataFidelity, FidelityError, Gradient, Proximal, error::require_positive, misfit::misfit,
+};
 
 /// `f(x) = |A(x) - y|^2 / (2 noise_std^2)`.
 ///
@@ -33,6 +35,7 @@ pub struct L2<A, const Y: usize = 4> {
 
 impl<A, const Y: usize> L2<A, Y> {
     /// The measurement `y` has one row for all images, or one for each. `noise_std > 0` is in the units of `y`.
+    /// Images whose measurements have another shape than `y` are a panic of all that is done with them.
     ///
     /// # Errors
     /// Unless `noise_std` is finite and above 0.
@@ -58,20 +61,21 @@ impl<A, const Y: usize> L2<A, Y> {
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for L2<A, Y> {
     fn grad(&self, x: Tensor<X>) -> Tensor<X> {
-        let residual = self.operator.forward(x.clone()) - self.y.clone();
-        self.operator.vjp(x, residual).div_scalar(self.variance())
+        let misfit = misfit(&self.y, self.operator.forward(x.clone()));
+        self.operator.vjp(x, misfit).div_scalar(-self.variance())
     }
 }
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> DataFidelity<X> for L2<A, Y> {
     fn value(&self, x: Tensor<X>) -> Tensor<1> {
-        squared_norm(self.operator.forward(x) - self.y.clone()).mul_scalar(0.5 / self.variance())
+        let misfit = misfit(&self.y, self.operator.forward(x));
+        squared_norm(misfit).mul_scalar(0.5 / self.variance())
     }
 }
 
 impl<const X: usize, const Y: usize, A: LinearOperator<X, Y>> Proximal<X> for L2<A, Y> {
     fn prox(&self, x: Tensor<X>, step: f64) -> Tensor<X> {
-        let misfit = self.y.clone() - self.operator.forward(x.clone());
+        let misfit = misfit(&self.y, self.operator.forward(x.clone()));
         let pull = self.operator.adjoint(misfit);
         x + self
             .operator

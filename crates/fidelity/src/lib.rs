@@ -5,6 +5,7 @@
 //! of a denoiser is a gradient without a value. A [`NoisyFidelity`] approximates `grad_x log p(y | x_sigma = x)`, the
 //! term that turns the score of the prior into the score of the posterior; [`Posterior`] adds it to a prior's denoiser,
 //! and the sum is a denoiser again, so each schedule and each solver can draw posterior samples.
+//! A [`TweedieCovariance`] models how uncertain the denoised estimate is that a guidance starts from.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -25,21 +26,24 @@
 //! # }
 //! ```
 
+mod covariance;
 mod error;
 mod fidelity;
 mod guidance;
 mod l2;
 mod losses;
+mod misfit;
 mod prior;
 mod shrink;
 mod splitting;
 mod sum;
 
+pub use covariance::{Diagonal, Full, Isotropic, TweedieCovariance};
 pub use error::FidelityError;
 pub use fidelity::{DataFidelity, Gradient, Proximal};
 pub use guidance::{
-    Ald, Dps, Guided, Isotropic, Mmps, NoisyFidelity, Pigdm, Posterior, ReconstructionGuidance,
-    Sda, Tmpd,
+    Ald, Dps, GaussianGuidance, Guided, LgdMc, Mmps, NoisyFidelity, Pigdm, Posterior,
+    ReconstructionGuidance, Sda, Tmpd,
 };
 pub use l2::L2;
 pub use losses::{Amplitude, Ball, L1, Poisson, PoissonGaussian, Stacked};

@@ -2,13 +2,21 @@
 //! Jalal et al. 2021, <https://arxiv.org/abs/2108.01368>.
 //!
 //! `grad_x log p(y | x_sigma = x) ~ A^T (y - A x) / (noise_std^2 + gamma^2)`, as if the noise of the image reached the
-//! measurement as independent noise of standard deviation `gamma`. The paper leaves the annealing of `gamma` open; here it is
-//! proportional to `sigma`. With `gamma = sigma` it is the score of `y` given `x_sigma` for `A A^T = I` and a flat prior.
+//! measurement as independent noise of standard deviation `gamma`. The paper leaves the annealing of `gamma` open; here
+//! it is proportional to `sigma`. With `gamma = sigma` it is the score of `y` given `x_sigma` for `A A^T = I` and a
+//! flat prior. The paper takes Langevin steps at each level. Along a flow the noise of the image is shrunk twice, by
+//! the prior and by this term, so the draws spread the less the higher the first level is.
+//!
+//! - Needs: a differentiable operator; Gaussian noise or none.
+//! - Cost: one evaluation a step, no gradient of the network.
+//! - Gaussian prior: biased: mean off by 0.41 and 0.48 deviations, spread 0.69 and 0.46 (inpainting, blur).
+//! - Use: many cheap steps with fresh noise; the estimate plays no part in the data term.
 
 use burn::tensor::Tensor;
 use tweedie_core::Denoiser;
 use tweedie_physics::ForwardOperator;
 
+use super::misfit;
 use crate::{
     FidelityError, Guided, NoisyFidelity,
     error::{require_non_negative, require_positive},
@@ -55,7 +63,7 @@ impl<const D: usize, const Y: usize, A: ForwardOperator<D, Y>> NoisyFidelity<D> 
     fn guide(&self, prior: &dyn Denoiser<D>, noisy: Tensor<D>, sigma: f64) -> Guided<D> {
         let gamma = self.gamma_per_sigma * sigma;
         let variance = self.noise_std * self.noise_std + gamma * gamma;
-        let misfit = self.y.clone() - self.operator.forward(noisy.clone());
+        let misfit = misfit(&self.y, self.operator.forward(noisy.clone()));
         let pull = self.operator.vjp(noisy.clone(), misfit);
         Guided {
             denoised: prior.denoise(noisy, sigma),

@@ -2,11 +2,16 @@
 //! Chung et al. 2023, eq. (16), <https://arxiv.org/abs/2209.14687>.
 //!
 //! `p(y | x_sigma) ~ p(y | x_0 = D(x_sigma; sigma))`, so
-//! `grad_x log p(y | x) ~ -grad_x |y - A(D(x; sigma))|^2 / (2 noise_std^2)`. This is the law of a point mass: it takes the
-//! estimate as certain, and is far too strong where `sigma` exceeds `noise_std`. The paper's algorithm 1 therefore replaces
-//! the factor by a step length that it tunes. The annealed form keeps the likelihood a density instead, and adds the
-//! uncertainty `r^2` of the estimate to the noise of each entry:
+//! `grad_x log p(y | x) ~ -grad_x |y - A(D(x; sigma))|^2 / (2 noise_std^2)`. This is the law of a point mass: it takes
+//! the estimate as certain, and is far too strong where `sigma` exceeds `noise_std`. The paper's algorithm 1 therefore
+//! replaces the factor by a step length that it tunes. The annealed form keeps the likelihood a density instead, and
+//! adds the uncertainty `r^2` of the estimate to the noise of each entry:
 //! `-grad_x |y - A(D(x; sigma))|^2 / (2 (noise_std^2 + r^2))`.
+//!
+//! - Needs: a differentiable operator; Gaussian noise, or none if annealed.
+//! - Cost: one evaluation and one backward pass a step.
+//! - Gaussian prior: biased: spread 0.66 and 0.77 by eq. (16), 0.93 and 1.08 annealed (inpainting, blur).
+//! - Use: non-linear operators, annealed; eq. (16) to compare with the paper.
 
 use burn::tensor::Tensor;
 use tweedie_core::Denoiser;
@@ -20,9 +25,10 @@ use crate::{
 
 /// DPS for Gaussian noise and any differentiable operator: one evaluation of the prior and one backward pass.
 ///
-/// [`annealed`](Self::annealed) pulls the estimate at most onto the measurement (its gain is at most 1 for a prior of variance
-/// `v` and an `A` with singular values up to 1), so it is stable at any number of steps; prefer it. [`new`](Self::new) is
-/// eq. (16) to the letter: its gain is of order `v / noise_std^2`, and a solver with fewer steps than that overshoots.
+/// [`annealed`](Self::annealed) pulls the estimate at most onto the measurement (its gain is at most 1 for a prior of
+/// variance `v` and an `A` with singular values up to 1), so it is stable at any number of steps; prefer it.
+/// [`new`](Self::new) is eq. (16) to the letter: its gain is of order `v / noise_std^2`, and a solver with fewer steps
+/// than that overshoots.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -6,28 +6,35 @@
 //! `grad_x log p(y | x) ~ J^T A^T (noise_std^2 I + sigma^2 A J^T A^T)^-1 (y - A D(x; sigma))`, `V` held fixed.
 //!
 //! The system is solved by conjugate gradients in measurement space (Hestenes & Stiefel 1952, section 3,
-//! <https://doi.org/10.6028/jres.049.044>). A product with its matrix takes one vector-Jacobian product `J^T A^T p`. The
-//! solution is a sum of directions `a_k p_k`, so `J^T A^T` of it is the sum of the `a_k J^T A^T p_k`, which are at hand:
-//! the gradient costs no further product, and the first product yields `D(x; sigma)` as well.
+//! <https://doi.org/10.6028/jres.049.044>). A product with its matrix takes one vector-Jacobian product `J^T A^T p`.
+//! The solution is a sum of directions `a_k p_k`, so `J^T A^T` of it is the sum of the `a_k J^T A^T p_k`, which are at
+//! hand: the gradient costs no further product, and the first product yields `D(x; sigma)` as well.
+//!
+//! - Needs: a linear operator; Gaussian noise or none.
+//! - Cost: one evaluation and one backward pass an iteration, 5 iterations a step.
+//! - Gaussian prior: exact with as many iterations as measurements; off by 0.02 deviations with 5 (inpainting).
+//! - Use: linear operators, when draws must be right and back-propagation is affordable.
 
 use burn::tensor::Tensor;
 use tweedie_core::{Denoiser, value_and_vjp};
 use tweedie_physics::{LinearOperator, dot};
 
+use super::{misfit, scalar_per_row};
 use crate::{FidelityError, Guided, NoisyFidelity, error::require_non_negative};
 
-/// A sample has converged when its residual is that many epsilons of the first one. What is left is rounding error; where
-/// the matrix is singular, part of it lies in the null space, and steps along that would be arbitrarily long.
+/// A sample has converged when its residual is that many epsilons of the first one. What is left is rounding error;
+/// where the matrix is singular, part of it lies in the null space, and steps along that would be arbitrarily long.
 const CONVERGED: f64 = 8.0;
 
-/// MMPS for Gaussian noise and a linear operator: per iteration one forward and one backward pass of the prior, none beside.
+/// MMPS for Gaussian noise and a linear operator: per iteration one forward and one backward pass of the prior, none
+/// beside.
 ///
-/// deepinv's `MomentMatchingDataFidelity` solves the same system, in 3 iterations by default and with one forward pass for all
-/// products; a tape of burn serves one backward pass, so here each product has a forward pass of its own.
+/// deepinv's `MomentMatchingDataFidelity` solves the same system, in 3 iterations by default and with one forward pass
+/// for all products; a tape of burn serves one backward pass, so here each product has a forward pass of its own.
 ///
-/// Exact when the prior is Gaussian, with any covariance, and there are as many iterations as measurements. The Jacobian of
-/// an exact denoiser is symmetric and positive semi-definite; that of a network need not be. A sample whose search direction
-/// has no positive curvature stays where it is.
+/// Exact when the prior is Gaussian, with any covariance, and there are as many iterations as measurements. The
+/// Jacobian of an exact denoiser is symmetric and positive semi-definite; that of a network need not be. A sample whose
+/// search direction has no positive curvature stays where it is.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -55,9 +62,9 @@ pub struct Mmps<A, const Y: usize = 4> {
 }
 
 impl<A, const Y: usize> Mmps<A, Y> {
-    /// 5 iterations. `y` has one row for all images, or one for each; `noise_std >= 0` is in the units of `y`. Without noise
-    /// `y` must be in the range of the operator, 0 where a pixel is missing; the posterior mean then meets the measurement,
-    /// once the iterations suffice.
+    /// 5 iterations. `y` has one row for all images, or one for each; `noise_std >= 0` is in the units of `y`. Without
+    /// noise `y` must be in the range of the operator, 0 where a pixel is missing; the posterior mean then meets the
+    /// measurement, once the iterations suffice.
     ///
     /// # Errors
     /// Unless `noise_std` is finite and at least 0.
@@ -89,7 +96,7 @@ impl<A, const Y: usize> Mmps<A, Y> {
 
 impl<const D: usize, const Y: usize, A: LinearOperator<D, Y>> NoisyFidelity<D> for Mmps<A, Y> {
     fn guide(&self, prior: &dyn Denoiser<D>, noisy: Tensor<D>, sigma: f64) -> Guided<D> {
-        let misfit = |estimate| self.y.clone() - self.operator.forward(estimate);
+        let misfit = |estimate| misfit(&self.y, self.operator.forward(estimate));
         let (denoised, mut pull) = value_and_vjp(
             noisy.clone(),
             |x| prior.denoise(x, sigma),
@@ -148,8 +155,8 @@ impl<const Y: usize> Search<Y> {
         }
     }
 
-    /// Steps along the direction, whose product with the matrix is `image`, and turns to the next one. The length of the
-    /// step is `[batch, 1, ..]`.
+    /// Steps along the direction, whose product with the matrix is `image`, and turns to the next one. The length of
+    /// the step is `[batch, 1, ..]`.
     fn advance(&mut self, image: Tensor<Y>) -> Tensor<Y> {
         let curvature = dot(self.direction.clone(), image.clone());
         let stays = curvature
@@ -166,11 +173,4 @@ impl<const Y: usize> Search<Y> {
         self.residual_sq = next_sq;
         step
     }
-}
-
-/// `[batch, 1, ..]` at another rank.
-fn scalar_per_row<const Y: usize, const D: usize>(scalars: Tensor<Y>) -> Tensor<D> {
-    let mut shape = [1; D];
-    shape[0] = scalars.dims()[0];
-    scalars.reshape(shape)
 }

@@ -1,16 +1,19 @@
 //! Guidance: data terms seen through the noise of a diffusion, one paper per file.
 //!
-//! By Bayes' rule the score of the noisy posterior is `grad log p_sigma(x) + grad_x log p(y | x_sigma = x)`. The likelihood
-//! `p(y | x_sigma) = integral p(y | x_0) p(x_0 | x_sigma) dx_0` has no closed form for a learnt prior; the methods differ in
-//! how they approximate `p(x_0 | x_sigma)`.
+//! By Bayes' rule the score of the noisy posterior is `grad log p_sigma(x) + grad_x log p(y | x_sigma = x)`. The
+//! likelihood `p(y | x_sigma) = integral p(y | x_0) p(x_0 | x_sigma) dx_0` has no closed form for a learnt prior; the
+//! methods differ in how they approximate `p(x_0 | x_sigma)`.
 
 use burn::tensor::Tensor;
 use tweedie_core::{Denoiser, value_and_vjp};
 use tweedie_physics::ForwardOperator;
 
+use crate::misfit::misfit;
+
 mod ald;
 mod dps;
-mod isotropic;
+mod gaussian;
+mod lgd_mc;
 mod mmps;
 mod pigdm;
 mod reconstruction;
@@ -19,7 +22,8 @@ mod tmpd;
 
 pub use ald::Ald;
 pub use dps::Dps;
-pub use isotropic::Isotropic;
+pub use gaussian::GaussianGuidance;
+pub use lgd_mc::LgdMc;
 pub use mmps::Mmps;
 pub use pigdm::Pigdm;
 pub use reconstruction::ReconstructionGuidance;
@@ -36,9 +40,32 @@ pub struct Guided<const D: usize = 4> {
 }
 
 /// An approximation of `grad_x log p(y | x_sigma = x)`, with `x_sigma = x_0 + sigma n`.
+///
+/// What the approximations cost a Gaussian prior, whose posterior is known: the limit of many steps along the
+/// probability flow from `sigma = 100`, for a 4 x 4 image with correlated pixels of variance 0.0425, which
+/// [`Isotropic`](crate::Isotropic) is given, and `noise_std = 0.1`. The error is that of the mean, root mean square
+/// over the pixels, in standard deviations of the posterior; the spread is the standard deviation of the draws over
+/// that of the posterior.
+///
+/// | guidance | inpainting: error | spread | circular blur: error | spread |
+/// |---|---|---|---|---|
+/// | [`GaussianGuidance`], [`Full`](crate::Full) covariance | 0.00 | 1.00 | 0.00 | 1.00 |
+/// | [`Mmps`], 5 iterations | 0.02 | 1.00 | 0.00 | 1.00 |
+/// | [`Pigdm`]; [`GaussianGuidance`], [`Diagonal`](crate::Diagonal) | 0.39 | 0.93 | 0.21 | 0.91 |
+/// | [`Dps::annealed`] | 0.39 | 0.93 | 0.35 | 1.08 |
+/// | [`Tmpd`] | 0.48 | 1.09 | 0.58 | 1.24 |
+/// | [`Sda`], `gamma = 1` | 0.58 | 1.32 | 0.68 | 1.31 |
+/// | [`Ald`] | 0.41 | 0.69 | 0.48 | 0.46 |
+/// | [`Dps::new`] | 0.60 | 0.66 | 0.58 | 0.77 |
+/// | [`ReconstructionGuidance`], `weight = 1` | 2.08 | 0.34 | 1.29 | 0.50 |
+///
+/// For a linear operator [`LgdMc`] tends to [`Pigdm`] with the number of its draws; before, its law is not Gaussian.
 pub trait NoisyFidelity<const D: usize = 4> {
-    /// Denoises `noisy` with `prior` and differentiates the likelihood, in one evaluation of the prior. Both results have
-    /// the shape of `noisy`; `sigma > 0` is in the units of pixels in [0, 1].
+    /// Denoises `noisy` with `prior` and differentiates the likelihood, in one evaluation of the prior. Both results
+    /// have the shape of `noisy`; `sigma > 0` is in the units of pixels in [0, 1].
+    ///
+    /// # Panics
+    /// Unless the measurement fits: the shape that the operator gives to `noisy`, of as many rows or of one.
     fn guide(&self, prior: &dyn Denoiser<D>, noisy: Tensor<D>, sigma: f64) -> Guided<D>;
 }
 
@@ -85,12 +112,19 @@ fn estimate_guidance<const D: usize, const Y: usize>(
         noisy,
         |x| prior.denoise(x, sigma),
         |estimate| {
-            let misfit = y.clone() - operator.forward(estimate.clone());
-            operator.vjp(estimate, misfit).mul_scalar(variance.recip())
+            let pull = misfit(y, operator.forward(estimate.clone()));
+            operator.vjp(estimate, pull).mul_scalar(variance.recip())
         },
     );
     Guided {
         denoised,
         likelihood_score,
     }
+}
+
+/// `[batch, 1, ..]` at another rank.
+fn scalar_per_row<const Y: usize, const D: usize>(scalars: Tensor<Y>) -> Tensor<D> {
+    let mut shape = [1; D];
+    shape[0] = scalars.dims()[0];
+    scalars.reshape(shape)
 }

@@ -2,10 +2,15 @@
 //! Rozet & Louppe 2023, section 3.2, <https://arxiv.org/abs/2306.10574>.
 //!
 //! `p(y | x_sigma) ~ N(y | A(D(x; sigma)), (noise_std^2 + gamma sigma^2) I)`, so
-//! `grad_x log p(y | x) ~ J^T J_A^T (y - A(D(x; sigma))) / (noise_std^2 + gamma sigma^2)`, `J` the Jacobian of `D` at `x`.
-//! The paper's ratio of noise to signal in a scaled diffusion, its `sigma^2 / mu^2`, is the `sigma^2` here. For a Gaussian
-//! prior of covariance `v I` and `A A^T = I` the exact covariance has `gamma = v / (v + sigma^2)`: 1 in the limit of little
-//! noise, less before it.
+//! `grad_x log p(y | x) ~ J^T J_A^T (y - A(D(x; sigma))) / (noise_std^2 + gamma sigma^2)`, `J` the Jacobian of `D` at
+//! `x`. The paper's ratio of noise to signal in a scaled diffusion, its `sigma^2 / mu^2`, is the `sigma^2` here. For a
+//! Gaussian prior of covariance `v I` and `A A^T = I` the exact covariance has `gamma = v / (v + sigma^2)`: 1 in the
+//! limit of little noise, less before it.
+//!
+//! - Needs: a differentiable operator; Gaussian noise or none.
+//! - Cost: one evaluation and one backward pass a step.
+//! - Gaussian prior: biased: mean off by 0.58 and 0.68 deviations, spread 1.32 and 1.31 (inpainting, blur).
+//! - Use: non-linear operators, when the variance of the prior is not known.
 
 use burn::tensor::Tensor;
 use tweedie_core::Denoiser;

@@ -1,7 +1,8 @@
 //! Quadratic priors: `f(x) = weight |x|^2 / 2`, or `weight |D x|^2 / 2` of the differences between neighbours.
 //!
-//! Phillips 1962, <https://doi.org/10.1145/321105.321114>; Tikhonov & Arsenin 1977, chapter II. The proximal operators are
-//! `x / (1 + step weight)` and `(I + step weight D^T D)^-1 x`, `D` forward differences that are 0 past the last row and column (Neumann boundary).
+//! Phillips 1962, <https://doi.org/10.1145/321105.321114>; Tikhonov & Arsenin 1977, chapter II. The proximal operators
+//! are `x / (1 + step weight)` and `(I + step weight D^T D)^-1 x`, `D` forward differences that are 0 past the last row
+//! and column (Neumann boundary).
 
 use burn::tensor::Tensor;
 use tweedie_physics::{ConjugateGradient, squared_norm};

@@ -49,7 +49,7 @@ fn with_diagonal(mut a: Matrix, shift: f64) -> Matrix {
 }
 
 /// `a^-1 b` for a positive definite `a`, by Gauss-Jordan elimination.
-fn solved(a: &Matrix, b: &Matrix) -> Matrix {
+pub(crate) fn solved(a: &Matrix, b: &Matrix) -> Matrix {
     let mut rows: Matrix = a
         .iter()
         .zip(b)

@@ -8,7 +8,8 @@ use std::{
 use burn::tensor::Tensor;
 use tweedie_core::{Denoiser, FullGaussian, GaussianPrior};
 use tweedie_fidelity::{
-    Ald, FidelityError, Isotropic, Mmps, NoisyFidelity, Pigdm, ReconstructionGuidance, Sda, Tmpd,
+    Ald, FidelityError, Full, GaussianGuidance, Isotropic, LgdMc, Mmps, NoisyFidelity, Pigdm,
+    ReconstructionGuidance, Sda, Tmpd,
 };
 use tweedie_physics::{
     ForwardOperator, FourierBlur, Identity, Inpainting, LinearOperator, MatrixOperator,
@@ -18,7 +19,7 @@ use tweedie_testkit::{assert_close, assert_vjp, exact, golden, values};
 
 use crate::{
     correlated::Problem,
-    registry::{IMAGE, Square, differentiable, linear, normal},
+    registry::{IMAGE, Measurement, Square, differentiable, linear, normal},
     support::largest,
 };
 
@@ -59,29 +60,37 @@ fn tmpd_counts_negative_row_sums_as_none() {
     assert_close("score", &values(&score), &[-1.3 / 0.25, -0.1 / 0.25], 1e-12);
 }
 
-/// With independent pixels of variance `v`: `x_0 | x ~ N(D, w)`, `w = v sigma^2 / (v + sigma^2)`, and a pixel that is seen
-/// has the score `(w / sigma^2) (y - D) / (noise_std^2 + w)`.
+/// A Gaussian prior with independent pixels, and the score that follows from a measurement of some of them:
+/// `x_0 | x ~ N(D, w)`, `w = v sigma^2 / (v + sigma^2)`, and a pixel that is seen has the score
+/// `(w / sigma^2) (y - D) / (noise_std^2 + w)`.
+pub(crate) fn independent_pixels(
+    case: &Measurement<dyn LinearOperator>,
+    noise_std: f64,
+    sigma: f64,
+) -> (GaussianPrior, Tensor<4>) {
+    let mean = normal([1, IMAGE[1], IMAGE[2], IMAGE[3]], 31);
+    let prior = GaussianPrior::diagonal(mean.clone(), variances()).unwrap();
+    let level = sigma * sigma;
+    let spread = (variances() * level) / (variances() + level);
+    let estimate = spread.clone() * (normal(IMAGE, 1) / level + mean / variances());
+    let misfit = case.y.clone() - case.operator.forward(estimate);
+    let pull = case.operator.adjoint(misfit) * spread.clone() / level;
+    (prior, pull / (spread + noise_std * noise_std))
+}
+
 #[test]
 fn tmpd_is_exact_for_independent_pixels_behind_a_mask() {
     for case in linear().into_iter().take(2) {
         for sigma in SIGMAS {
-            let mean = normal([1, IMAGE[1], IMAGE[2], IMAGE[3]], 31);
-            let prior = GaussianPrior::diagonal(mean.clone(), variances()).unwrap();
-            let x = normal(IMAGE, 1);
-            let level = sigma * sigma;
-            let spread = (variances() * level) / (variances() + level);
-            let estimate = spread.clone() * (x.clone() / level + mean / variances());
-            let misfit = case.y.clone() - case.operator.forward(estimate);
-            let expected = case.operator.adjoint(misfit) * spread.clone()
-                / level
-                / (spread + NOISE_STD * NOISE_STD);
+            let (prior, expected) = independent_pixels(&case, NOISE_STD, sigma);
             let tmpd = Tmpd::new(&case.operator, case.y.clone(), NOISE_STD).unwrap();
             let mmps = Mmps::new(&case.operator, case.y.clone(), NOISE_STD)
                 .and_then(|guidance| guidance.with_iterations(60))
                 .unwrap();
             for guidance in [&tmpd as &dyn NoisyFidelity, &mmps] {
-                let found = guidance.guide(&prior, x.clone(), sigma).likelihood_score;
-                let error = largest(&(found - expected.clone())) / largest(&expected);
+                let found = guidance.guide(&prior, normal(IMAGE, 1), sigma);
+                let gap = found.likelihood_score - expected.clone();
+                let error = largest(&gap) / largest(&expected);
                 assert!(error < 1e-10, "{} {sigma}: {error:e}", case.name);
             }
         }
@@ -198,7 +207,8 @@ fn passes_of_the_prior() {
     let problem = Problem::new();
     let operator = || problem.operator();
     let y = || problem.y.clone();
-    let guidances: [(Box<dyn NoisyFidelity>, usize, usize); 6] = [
+    let full = Full::new(problem.prior());
+    let guidances: [(Box<dyn NoisyFidelity>, usize, usize); 8] = [
         (Box::new(Mmps::new(operator(), y(), 0.1).unwrap()), 5, 5),
         (Box::new(problem.mmps(0.1, 1)), 1, 1),
         (Box::new(Tmpd::new(operator(), y(), 0.1).unwrap()), 2, 2),
@@ -206,6 +216,16 @@ fn passes_of_the_prior() {
         (Box::new(Sda::new(operator(), y(), 0.1, 0.5).unwrap()), 1, 1),
         (
             Box::new(ReconstructionGuidance::new(operator(), y(), 2.0).unwrap()),
+            1,
+            1,
+        ),
+        (
+            Box::new(GaussianGuidance::new(operator(), y(), 0.1, full).unwrap()),
+            1,
+            1,
+        ),
+        (
+            Box::new(LgdMc::new(operator(), y(), 0.1, Isotropic::default()).unwrap()),
             1,
             1,
         ),
@@ -225,9 +245,14 @@ fn passes_of_the_prior() {
 #[test]
 fn rows_do_not_see_each_other() {
     let problem = Problem::new();
-    let guidances: [Box<dyn NoisyFidelity>; 2] = [
+    let (operator, y) = (problem.operator(), || problem.y.clone());
+    let guidances: [Box<dyn NoisyFidelity + '_>; 4] = [
         Box::new(problem.mmps(NOISE_STD, 2)),
-        Box::new(Tmpd::new(problem.operator(), problem.y.clone(), NOISE_STD).unwrap()),
+        Box::new(Tmpd::new(&operator, y(), NOISE_STD).unwrap()),
+        Box::new(LgdMc::new(&operator, y(), NOISE_STD, Isotropic::default()).unwrap()),
+        Box::new(
+            GaussianGuidance::new(&operator, y(), NOISE_STD, Full::new(problem.prior())).unwrap(),
+        ),
     ];
     let far = problem.noisy.clone().narrow(0, 1, 1).mul_scalar(1e3);
     let near = problem.noisy.clone().narrow(0, 0, 1);
@@ -301,6 +326,8 @@ fn parameters_of_guidance_out_of_range() {
         assert!(Tmpd::new(Identity, y(), bad).is_err());
         assert!(Ald::new(Identity, y(), bad).is_err());
         assert!(Sda::new(Identity, y(), bad, 1.0).is_err());
+        assert!(GaussianGuidance::new(Identity, y(), bad, Isotropic::default()).is_err());
+        assert!(LgdMc::new(Identity, y(), bad, Isotropic::default()).is_err());
     }
     for bad in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
         let ald = Ald::new(Identity, y(), 0.0).unwrap();
@@ -320,4 +347,29 @@ fn parameters_of_guidance_out_of_range() {
         refused.unwrap_err().to_string(),
         "iterations must be at least 1, found 0"
     );
+    let lgd = |noise_std| LgdMc::new(Identity, y(), noise_std, Isotropic::default());
+    assert!(lgd(0.0).is_err());
+    assert_eq!(
+        lgd(1.0).unwrap().with_samples(0).unwrap_err().to_string(),
+        "samples must be at least 1, found 0"
+    );
+}
+
+/// A measurement that merely could be broadcast is another measurement.
+#[test]
+#[should_panic(
+    expected = "these images have measurements of shape [3, 2, 4, 6], found y of shape [1, 1, 1, 1]"
+)]
+fn a_measurement_of_another_shape() {
+    let guidance = Sda::new(Identity, exact(&[0.5], [1, 1, 1, 1]), 0.1, 1.0).unwrap();
+    let _ = guidance.guide(&Constant, normal(IMAGE, 1), 0.5);
+}
+
+#[test]
+#[should_panic(
+    expected = "these images have measurements of shape [1, 2, 4, 6], found y of shape [3, 2, 4, 6]"
+)]
+fn measurements_of_more_images_than_there_are() {
+    let guidance = Ald::new(Identity, normal(IMAGE, 4), 0.1).unwrap();
+    let _ = guidance.guide(&Constant, normal(IMAGE, 1).narrow(0, 0, 1), 0.5);
 }

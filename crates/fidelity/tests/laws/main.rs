@@ -1,9 +1,17 @@
 //! Laws of data terms and guidance. `on_device` holds those that a backend could break.
 
 #[cfg(test)]
+mod bias;
+#[cfg(test)]
 mod correlated;
 #[cfg(test)]
+mod covariance;
+#[cfg(test)]
 mod guidance;
+#[cfg(test)]
+mod lgd_mc;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod losses;
 #[cfg(test)]

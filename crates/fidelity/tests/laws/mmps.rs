@@ -103,8 +103,8 @@ fn mmps_in_single_precision() {
     }
 }
 
-/// Nine mixtures of three measurements without noise: the matrix is singular, and rounding alone is left once the search is
-/// over.
+/// Nine mixtures of three measurements without noise: the matrix is singular, and rounding alone is left once the
+/// search is over.
 #[test]
 fn redundant_measurements_leave_mmps_where_single_ones_do() {
     let problem = Problem::new();

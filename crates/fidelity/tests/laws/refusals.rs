@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 use tweedie_fidelity::{
-    Admm, Amplitude, Ball, DataFidelity, Dps, FidelityError, Isotropic, L1, L2, Pigdm, Poisson,
-    PoissonGaussian, ScorePrior, Stacked, Tikhonov, TotalVariation, Wavelet, WaveletL1,
+    Admm, Amplitude, Ball, DataFidelity, Dps, FidelityError, Gradient, Isotropic, L1, L2, Pigdm,
+    Poisson, PoissonGaussian, ScorePrior, Stacked, Tikhonov, TotalVariation, Wavelet, WaveletL1,
 };
 use tweedie_physics::Identity;
 use tweedie_testkit::exact;
@@ -166,4 +166,14 @@ fn wavelet_levels_that_do_not_divide_the_image() {
 fn a_sum_of_nothing() {
     let none: Vec<Box<dyn DataFidelity>> = Vec::new();
     assert!(matches!(Stacked::new(none), Err(FidelityError::NoTerms)));
+}
+
+/// A measurement that merely could be broadcast is another measurement.
+#[test]
+#[should_panic(
+    expected = "these images have measurements of shape [2, 1, 1, 3], found y of shape [1, 1, 1, 1]"
+)]
+fn data_of_another_shape() {
+    let data = L2::new(Identity, y(), 0.1).unwrap();
+    let _ = data.grad(exact(&[0.5; 6], [2, 1, 1, 3]));
 }

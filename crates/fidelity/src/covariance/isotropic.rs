@@ -1,10 +1,12 @@
 //! How uncertain `x_0` is when `x_sigma` is known: the same for each pixel, `Cov[x_0 | x_sigma] = r^2 I`.
 //!
-//! `r^2 = v sigma^2 / (v + sigma^2)`, exact when the prior is Gaussian with covariance `v I`. With `v = 1` it is the choice
-//! `r^2 = sigma^2 / (1 + sigma^2)` of Song et al. 2023, <https://openreview.net/forum?id=9_gsMA8MRKQ>, who work with pixels
-//! in [-1, 1].
+//! `r^2 = v sigma^2 / (v + sigma^2)`, exact when the prior is Gaussian with covariance `v I`. With `v = 1` it is the
+//! choice `r^2 = sigma^2 / (1 + sigma^2)` of Song et al. 2023, <https://openreview.net/forum?id=9_gsMA8MRKQ>, who work
+//! with pixels in [-1, 1].
 
-use crate::{FidelityError, error::require_positive};
+use burn::tensor::Tensor;
+
+use crate::{FidelityError, TweedieCovariance, error::require_positive};
 
 /// `Cov[x_0 | x_sigma] = v sigma^2 / (v + sigma^2) I`.
 ///
@@ -18,8 +20,8 @@ pub struct Isotropic {
 }
 
 impl Default for Isotropic {
-    /// `v = 1/4`: unit variance for pixels in [-1, 1], and the largest variance that a pixel in [0, 1] can have. The variance
-    /// of the data, where it is known, gives less spread in the draws.
+    /// `v = 1/4`: unit variance for pixels in [-1, 1], and the largest variance that a pixel in [0, 1] can have. The
+    /// variance of the data, where it is known, gives less spread in the draws.
     fn default() -> Self {
         Self { variance: 0.25 }
     }
@@ -39,5 +41,11 @@ impl Isotropic {
     pub fn variance_at(&self, sigma: f64) -> f64 {
         let noise = sigma * sigma;
         self.variance * (noise / (self.variance + noise))
+    }
+}
+
+impl<const D: usize> TweedieCovariance<D> for Isotropic {
+    fn apply(&self, v: Tensor<D>, sigma: f64) -> Tensor<D> {
+        v.mul_scalar(self.variance_at(sigma))
     }
 }
