@@ -1,7 +1,8 @@
 //! DDRM: denoising diffusion in the singular basis of the measurement, whose entries are guided one by one.
 //!
-//! With `A = U diag(s) V^T`, `c = V^T u`, `d = V^T D(u; sigma)`, the target `c^ = U^T y / s` of noise `n = noise_std / s`
-//! and `k = sqrt(1 - eta^2)`, a step from noise level `sigma` to `sigma'` draws each entry from `N(mean, variance)`:
+//! With `A = U diag(s) V^T`, `c = V^T u`, `d = V^T D(u; sigma)`, the target `c^ = U^T y / s` of noise
+//! `n = noise_std / s` and `k = sqrt(1 - eta^2)`, a step from noise level `sigma` to `sigma'` draws each entry from
+//! `N(mean, variance)`:
 //!
 //! | entry | mean | variance |
 //! |---|---|---|
@@ -10,12 +11,17 @@
 //! | strong, `sigma' >= n` | `(1 - eta_b) d + eta_b c^` | `sigma'^2 - eta_b^2 n^2` |
 //!
 //! The start is `N(c^, sigma^2 - n^2)` where that is strong and `N(0, sigma^2)` elsewhere. Kawar et al. 2022, section
-//! 3.2, <https://arxiv.org/abs/2201.11793>, for any schedule, since `u = x/s(t)`. If the denoiser knew `x_0`, each state would
-//! have the law `N(x_0, sigma^2 I)` over measurements (their proposition 3.1), but for the mean of a start from black where
-//! nothing is measured. So the noise is that of real coefficients, not divided by `sqrt 2` as for complex ones, and an entry
-//! with `0 < s <= noise_std` is weak, not unmeasured.
+//! 3.2, <https://arxiv.org/abs/2201.11793>, for any schedule, since `u = x/s(t)`. If the denoiser knew `x_0`, each
+//! state would have the law `N(x_0, sigma^2 I)` over measurements (their proposition 3.1), but for the mean of a start
+//! from black where nothing is measured. So the noise is that of real coefficients, not divided by `sqrt 2` as for
+//! complex ones, and an entry with `0 < s <= noise_std` is weak, not unmeasured.
 //!
 //! One evaluation a step and no gradient. It is no sampler of the posterior, see [`Ddrm`].
+//!
+//! - Needs: a linear operator with SVD; Gaussian noise or none.
+//! - Cost: one evaluation a step, no gradient.
+//! - Gaussian prior: biased, exact marginals for a point mass only (see [`Ddrm`]).
+//! - Use: fast restorations without back-propagation.
 
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
@@ -25,9 +31,9 @@ use tweedie_solvers::Step;
 
 use crate::{
     Measurement, PosteriorSampler, SampleError,
-    error::require,
+    error::require_share,
     measurement::Spectrum,
-    walk::{Level, walk},
+    walk::{DAMAGED, Level, walk},
 };
 
 /// Settings of [`Ddrm`], in the names of the paper.
@@ -41,8 +47,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DdrmConfig {
-    /// Standard deviation of fresh noise relative to the noise level, where the measurement is weaker than the state, in [0, 1].
-    /// At 1 a step renews all noise; it is not the `eta` of [`Ddim`](tweedie_solvers::Ddim), but where it is 0.
+    /// Standard deviation of fresh noise relative to the noise level, where the measurement is weaker than the state,
+    /// in [0, 1]. At 1 a step renews all noise; it is not the `eta` of [`Ddim`](tweedie_solvers::Ddim), but where it is
+    /// 0.
     pub eta: f64,
     /// Weight of the measurement where it is stronger than the state, in [0, 1].
     pub eta_b: f64,
@@ -60,11 +67,12 @@ impl Default for DdrmConfig {
 
 /// Denoising diffusion restoration.
 ///
-/// Exact limits: a noiseless measured entry equals the measurement with `eta_b = 1`, and where nothing is measured `eta = 0`
-/// is deterministic DDIM. Between them the samples are restorations and no posterior draws. The marginals hold over
-/// measurements: given one, the noise of its weak entries does not vary, however weak they are, and a run that ends at time 0 ends
-/// them with their denoised value. For a pixel of a Gaussian prior of standard deviation 0.3, measured 1.7 of these from its
-/// mean, with the default settings and 100 steps of [`TimeGrid::karras`] from 80 to 0.002 and 0:
+/// Exact limits: a noiseless measured entry equals the measurement with `eta_b = 1`, and where nothing is measured
+/// `eta = 0` is deterministic DDIM. Between them the samples are restorations and no posterior draws. The marginals
+/// hold over measurements: given one, the noise of its weak entries does not vary, however weak they are, and a run
+/// that ends at time 0 ends them with their denoised value. For a pixel of a Gaussian prior of standard deviation 0.3,
+/// measured 1.7 of these from its mean, with the default settings and 100 steps of [`TimeGrid::karras`] from 80 to
+/// 0.002 and 0:
 ///
 /// | `noise_std` | error of the mean, towards `y`, in posterior standard deviations | standard deviation, of the posterior's |
 /// |---|---|---|
@@ -105,7 +113,8 @@ impl<S: Schedule, P, A, const Y: usize> Ddrm<S, P, A, Y> {
     /// The last time of `grid` is 0 for a noiseless image; noise levels are `sigma(t)` of `schedule`.
     ///
     /// # Errors
-    /// Unless `eta` and `eta_b` lie in [0, 1], `noise_std` is finite and at least 0, and the grid starts within the horizon.
+    /// Unless `eta` and `eta_b` lie in [0, 1], `noise_std` is finite and at least 0, and the grid starts within the
+    /// horizon.
     pub fn new(
         schedule: S,
         prior: P,
@@ -114,7 +123,7 @@ impl<S: Schedule, P, A, const Y: usize> Ddrm<S, P, A, Y> {
         config: DdrmConfig,
     ) -> Result<Self, SampleError> {
         for (name, value) in [("eta", config.eta), ("eta_b", config.eta_b)] {
-            require(name, value, (0.0..=1.0).contains(&value), "in [0, 1]")?;
+            require_share(name, value)?;
         }
         measurement.require_noise()?;
         let grid = grid.within(&schedule)?;
@@ -127,7 +136,8 @@ impl<S: Schedule, P, A, const Y: usize> Ddrm<S, P, A, Y> {
         })
     }
 
-    /// [`sample`](PosteriorSampler::sample) with any source of noise. Numbers are drawn for entries of the singular basis.
+    /// [`sample`](PosteriorSampler::sample) with any source of noise. Numbers are drawn for entries of the singular
+    /// basis.
     ///
     /// # Errors
     /// When the operator does not measure images of `shape` as `y`, or the result is not finite.
@@ -151,13 +161,15 @@ impl<S: Schedule, P, A, const Y: usize> Ddrm<S, P, A, Y> {
             &self.schedule,
             &self.grid,
             image,
+            DAMAGED,
             observe,
             |image, level| {
                 let clean = operator.v_adjoint(self.prior.denoise(image, level.from));
-                let mean = self.mean(&spectrum, level, clean, state.clone());
+                let strong = strong(&spectrum, level.to);
+                let mean = self.mean(&spectrum, &strong, level, clean, state.clone());
                 state = if level.to > 0.0 {
                     let fresh = noise.normal_over(shape, level.span.from, level.span.to);
-                    mean + self.spread(&spectrum, level.to) * fresh
+                    mean + self.spread(&spectrum, strong, level.to) * fresh
                 } else {
                     mean
                 };
@@ -168,23 +180,16 @@ impl<S: Schedule, P, A, const Y: usize> Ddrm<S, P, A, Y> {
 
     fn start<const X: usize>(&self, spectrum: &Spectrum<X>, fresh: Tensor<X>) -> Tensor<X> {
         let sigma = self.schedule.sigma(self.grid.start());
-        let weak = self.strong(spectrum, sigma).bool_not();
+        let weak = strong(spectrum, sigma).bool_not();
         let spread = excess(spectrum, sigma, 1.0).mask_fill(weak.clone(), sigma);
         spectrum.target.clone().mask_fill(weak, 0.0) + spread * fresh
-    }
-
-    /// Where the measurement has no more noise than a state of level `sigma`.
-    fn strong<const X: usize>(&self, spectrum: &Spectrum<X>, sigma: f64) -> Tensor<X, Bool> {
-        let reach = spectrum.values.clone().mul_scalar(sigma);
-        reach
-            .greater_equal_elem(self.measurement.noise_std)
-            .bool_and(spectrum.seen.clone())
     }
 
     /// `d + pull (goal - d)`, the goal being the target where the entry is measured and the state elsewhere.
     fn mean<const X: usize>(
         &self,
         spectrum: &Spectrum<X>,
+        strong: &Tensor<X, Bool>,
         level: Level,
         clean: Tensor<X>,
         state: Tensor<X>,
@@ -192,21 +197,31 @@ impl<S: Schedule, P, A, const Y: usize> Ddrm<S, P, A, Y> {
         let blind = spectrum.seen.clone().bool_not();
         let kept = (1.0 - self.config.eta * self.config.eta).sqrt() * level.to;
         let noise = spectrum.noise.clone().mask_fill(blind.clone(), level.from);
-        let strong = self.strong(spectrum, level.to);
         let pull = noise
             .mask_fill(strong.clone(), 1.0)
             .recip()
             .mul_scalar(kept);
-        let pull = pull.mask_fill(strong, self.config.eta_b);
+        let pull = pull.mask_fill(strong.clone(), self.config.eta_b);
         let goal = spectrum.target.clone().mask_where(blind, state);
         // In this form an entry with pull 1 is the target to the last digit.
         clean * pull.clone().neg().add_scalar(1.0) + goal * pull
     }
 
-    fn spread<const X: usize>(&self, spectrum: &Spectrum<X>, sigma: f64) -> Tensor<X> {
-        let weak = self.strong(spectrum, sigma).bool_not();
-        excess(spectrum, sigma, self.config.eta_b).mask_fill(weak, self.config.eta * sigma)
+    fn spread<const X: usize>(
+        &self,
+        spectrum: &Spectrum<X>,
+        strong: Tensor<X, Bool>,
+        sigma: f64,
+    ) -> Tensor<X> {
+        let fresh = self.config.eta * sigma;
+        excess(spectrum, sigma, self.config.eta_b).mask_fill(strong.bool_not(), fresh)
     }
+}
+
+/// Where the measurement has no more noise than a state of level `sigma`.
+fn strong<const X: usize>(spectrum: &Spectrum<X>, sigma: f64) -> Tensor<X, Bool> {
+    let strong = spectrum.noise.clone().lower_equal_elem(sigma);
+    strong.bool_and(spectrum.seen.clone())
 }
 
 /// `sqrt(sigma^2 - (weight n)^2)` where that is real.

@@ -4,10 +4,15 @@
 //!
 //! `d = prox_{(sigma^2/lambda) f}(D(u; sigma))`, `u' = d + sigma' (sqrt(1 - zeta) (u - d)/sigma + sqrt(zeta) z)`
 //!
-//! Zhu et al. 2023, algorithm 1, <https://arxiv.org/abs/2305.08995>. For `f = |A x - y|^2 / (2 noise_std^2)` the data step is
-//! their `argmin |A x - y|^2 + rho |x - D|^2` with `rho = lambda noise_std^2 / sigma^2`; any `f` with a proximal operator
-//! will do. One evaluation and one data step a step. The last of them give the result of a run that ends at time 0, so no
-//! evaluation is lost and no noise is left.
+//! Zhu et al. 2023, algorithm 1, <https://arxiv.org/abs/2305.08995>. For `f = |A x - y|^2 / (2 noise_std^2)` the data
+//! step is their `argmin |A x - y|^2 + rho |x - D|^2` with `rho = lambda noise_std^2 / sigma^2`; any `f` with a
+//! proximal operator will do. One evaluation and one data step a step. The last of them give the result of a run that
+//! ends at time 0, so no evaluation is lost and no noise is left.
+//!
+//! - Needs: a data term with a proximal operator.
+//! - Cost: one evaluation and one proximal data step a step, no gradient.
+//! - Gaussian prior: biased, by how much depends on `lambda` (see [`DiffPir`]).
+//! - Use: fast restorations with any noise that has a proximal data term.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -15,7 +20,11 @@ use tweedie_core::{Denoiser, Noise, Rng, Schedule, TimeGrid, combine};
 use tweedie_fidelity::Proximal;
 use tweedie_solvers::Step;
 
-use crate::{PosteriorSampler, SampleError, error::require, walk::walk};
+use crate::{
+    PosteriorSampler, SampleError,
+    error::{require_positive, require_share},
+    walk::{DAMAGED, walk},
+};
 
 /// Settings of [`DiffPir`], in the names of the paper.
 ///
@@ -28,7 +37,8 @@ use crate::{PosteriorSampler, SampleError, error::require, walk::walk};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiffPirConfig {
-    /// Weight of the denoised image against the data, above 0; with `f = -log p(y | x)` the statistical weight is about 1.
+    /// Weight of the denoised image against the data, above 0; with `f = -log p(y | x)` the statistical weight is about
+    /// 1.
     pub lambda: f64,
     /// Share of fresh noise in the variance, in [0, 1].
     pub zeta: f64,
@@ -46,9 +56,9 @@ impl Default for DiffPirConfig {
 
 /// Denoising diffusion models for plug-and-play image restoration.
 ///
-/// The start is noise alone, `N(0, sigma^2)`. The result is a restoration and no posterior draw: its spread is set by `lambda` and
-/// `zeta`. For a pixel of a Gaussian prior of standard deviation 0.3, measured 1.7 of these from its mean, with `zeta = 0.1` and
-/// 100 steps of [`TimeGrid::karras`] from 80 to 0.002 and 0:
+/// The start is noise alone, `N(0, sigma^2)`. The result is a restoration and no posterior draw: its spread is set by
+/// `lambda` and `zeta`. For a pixel of a Gaussian prior of standard deviation 0.3, measured 1.7 of these from its mean,
+/// with `zeta = 0.1` and 100 steps of [`TimeGrid::karras`] from 80 to 0.002 and 0:
 ///
 /// | `noise_std` | `lambda` | error of the mean, towards `y`, in posterior standard deviations | standard deviation, of the posterior's |
 /// |---|---|---|---|
@@ -100,9 +110,8 @@ impl<S: Schedule, P, F> DiffPir<S, P, F> {
         config: DiffPirConfig,
     ) -> Result<Self, SampleError> {
         let DiffPirConfig { lambda, zeta } = config;
-        let positive = lambda > 0.0 && lambda.is_finite();
-        require("lambda", lambda, positive, "finite and above 0")?;
-        require("zeta", zeta, (0.0..=1.0).contains(&zeta), "in [0, 1]")?;
+        require_positive("lambda", lambda)?;
+        require_share("zeta", zeta)?;
         let grid = grid.within(&schedule)?;
         Ok(Self {
             schedule,
@@ -130,18 +139,25 @@ impl<S: Schedule, P, F> DiffPir<S, P, F> {
         let DiffPirConfig { lambda, zeta } = self.config;
         let sigma = self.schedule.sigma(self.grid.start());
         let start = noise.normal(shape).mul_scalar(sigma);
-        walk(&self.schedule, &self.grid, start, observe, |u, level| {
-            let denoised = self.prior.denoise(u.clone(), level.from);
-            let clean = self.data.prox(denoised, level.from * level.from / lambda);
-            let kept = (1.0 - zeta).sqrt() * level.to / level.from;
-            let moved = combine([(1.0 - kept, clean), (kept, u)]);
-            let strength = zeta.sqrt() * level.to;
-            if strength == 0.0 {
-                return moved;
-            }
-            let fresh = noise.normal_over(shape, level.span.from, level.span.to);
-            combine([(1.0, moved), (strength, fresh)])
-        })
+        walk(
+            &self.schedule,
+            &self.grid,
+            start,
+            DAMAGED,
+            observe,
+            |u, level| {
+                let denoised = self.prior.denoise(u.clone(), level.from);
+                let clean = self.data.prox(denoised, level.from * level.from / lambda);
+                let kept = (1.0 - zeta).sqrt() * level.to / level.from;
+                let moved = combine([(1.0 - kept, clean), (kept, u)]);
+                let strength = zeta.sqrt() * level.to;
+                if strength == 0.0 {
+                    return moved;
+                }
+                let fresh = noise.normal_over(shape, level.span.from, level.span.to);
+                combine([(1.0, moved), (strength, fresh)])
+            },
+        )
     }
 }
 

@@ -1,9 +1,14 @@
 //! A reverse diffusion as a sampler: any schedule, denoiser, solver and grid.
 //!
 //! With a prior denoiser it draws from the prior; with a [`Posterior`](tweedie_fidelity::Posterior), the denoiser that
-//! guidance makes of a prior, it draws from the posterior. By Bayes' rule the score of the noisy posterior is that of the
-//! noisy prior plus that of the likelihood (Song et al. 2021, eq. (14), <https://arxiv.org/abs/2011.13456>), so nothing else
-//! changes.
+//! guidance makes of a prior, it draws from the posterior. By Bayes' rule the score of the noisy posterior is that of
+//! the noisy prior plus that of the likelihood (Song et al. 2021, eq. (14), <https://arxiv.org/abs/2011.13456>), so
+//! nothing else changes.
+//!
+//! - Needs: a denoiser, of the prior or of the posterior.
+//! - Cost: what the solver and the guidance take.
+//! - Gaussian prior: exact in the limit of steps, where the guidance is.
+//! - Use: draws from the prior, or every part of a posterior sampler chosen by hand.
 
 use burn::tensor::Tensor;
 use tweedie_core::{Denoiser, Rng, Schedule, TimeGrid};
@@ -32,12 +37,12 @@ impl<S, P, M> DiffusionSampler<S, P, M> {
         }
     }
 
-    /// Ends each run with the denoised image `E[x_0 | x_t]` of its last state, for one more evaluation; nothing changes where
-    /// the grid ends without noise.
+    /// Ends each run with the denoised image `E[x_0 | x_t]` of its last state, for one more evaluation; nothing changes
+    /// where the grid ends without noise.
     ///
     /// For a grid that stops at a small noise level, which the eye would see (Jolicoeur-Martineau et al. 2021,
-    /// <https://arxiv.org/abs/2009.05475>). The image is a posterior mean, so its spread is less than that of a sample, by the
-    /// variance of `x_0` given `x_t`: negligible only at a noise level that is.
+    /// <https://arxiv.org/abs/2009.05475>). The image is a posterior mean, so its spread is less than that of a sample,
+    /// by the variance of `x_0` given `x_t`: negligible only at a noise level that is.
     pub fn denoise_last(mut self) -> Self {
         self.denoise_last = true;
         self

@@ -1,7 +1,8 @@
 //! Finished samplers: from a prior, a measurement and a solver to draws with their uncertainty.
 //!
-//! A [`PosteriorSampler`] draws a batch; [`draw`] asks it for any number of samples in batches that fit in memory and keeps
-//! their mean and standard deviation. Sample `i` depends on the seed and on `i` alone, so the batch size changes nothing.
+//! A [`PosteriorSampler`] draws a batch; [`draw`] asks it for any number of samples in batches that fit in memory and
+//! keeps their mean, standard deviation and quantiles. Sample `i` depends on the seed and on `i` alone, so the batch
+//! size changes nothing.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -27,7 +28,7 @@
 //! let posterior = Posterior { prior, guidance };
 //! let process = Reverse::sde(VariancePreserving::new(0.1, 20.0)?, posterior);
 //! let sampler = DiffusionSampler::new(process, Ddpm, TimeGrid::uniform(1.0, 0.0, 20)?);
-//! let config = DrawConfig { samples: 5, batch_size: 2 };
+//! let config = DrawConfig::new(5, 2);
 //! let draws = draw(&sampler, [1, 8, 8], config, &Rng::seeded(0, &device), |_| ())?;
 //! assert_eq!(draws.mean.dims(), [1, 1, 8, 8]);
 //! # Ok(())
@@ -40,8 +41,10 @@ mod diffpir;
 mod diffusion;
 mod draw;
 mod error;
+mod fresh;
 mod measurement;
 mod sampler;
+mod travel;
 mod walk;
 
 pub use ddnm::{DdnmConfig, DdnmPlus};

@@ -1,7 +1,7 @@
 //! A linear measurement with Gaussian noise, seen in the singular basis of its operator.
 
 use burn::tensor::{Bool, Tensor};
-use tweedie_physics::Svd;
+use tweedie_physics::{ForwardOperator, Svd};
 
 use crate::{SampleError, error::require};
 
@@ -16,15 +16,17 @@ pub struct Measurement<A, const Y: usize = 4> {
     pub noise_std: f64,
 }
 
-/// The measurement entry by entry, all tensors of the shape of the images.
+/// The measurement entry by entry. What depends on the operator alone has axes of length 1 where it is constant, and
+/// broadcasts to the shape of the images.
 pub(crate) struct Spectrum<const X: usize> {
-    /// `s`.
+    /// `s`, of the shape of the images.
     pub(crate) values: Tensor<X>,
-    /// Where `s > 0`.
+    /// Where `s > 0`; broadcasts.
     pub(crate) seen: Tensor<X, Bool>,
-    /// `diag(1/s) U^T y`, an estimate of `V^T x` with noise of standard deviation `noise_std/s`; 0 where `s` is 0.
+    /// `diag(1/s) U^T y`, an estimate of `V^T x` with noise of standard deviation `noise_std/s`; 0 where `s` is 0. Of the
+    /// shape of the images.
     pub(crate) target: Tensor<X>,
-    /// `noise_std/s`, 0 where `s` is 0.
+    /// `noise_std/s`, 0 where `s` is 0; broadcasts.
     pub(crate) noise: Tensor<X>,
 }
 
@@ -37,20 +39,9 @@ impl<A, const Y: usize> Measurement<A, Y> {
     /// Fails unless images of shape `image` have such a measurement.
     pub(crate) fn require_shape<const X: usize>(&self, image: [usize; X]) -> Result<(), SampleError>
     where
-        A: Svd<X, Y>,
+        A: ForwardOperator<X, Y>,
     {
-        let found = self.y.dims();
-        let fits = self
-            .operator
-            .measurement_shape(image)
-            .is_ok_and(|shape| shape[1..] == found[1..] && (found[0] == 1 || found[0] == image[0]));
-        if fits {
-            return Ok(());
-        }
-        Err(SampleError::Mismatch {
-            image: image.to_vec(),
-            measurement: found.to_vec(),
-        })
+        require_shape(&self.operator, &self.y, image)
     }
 
     /// For images like `like`.
@@ -59,7 +50,7 @@ impl<A, const Y: usize> Measurement<A, Y> {
         A: Svd<X, Y>,
     {
         let shape = like.dims();
-        let values = self.operator.singular_values(like).expand(shape);
+        let values = self.operator.singular_values(like);
         let seen = values.clone().greater_elem(0.0);
         let blind = seen.clone().bool_not();
         let inverse = values
@@ -71,8 +62,27 @@ impl<A, const Y: usize> Measurement<A, Y> {
         Spectrum {
             target: target * inverse.clone(),
             noise: inverse.mul_scalar(self.noise_std),
-            values,
+            values: values.expand(shape),
             seen,
         }
     }
+}
+
+/// Fails unless the operator measures images of shape `image` as `y`.
+pub(crate) fn require_shape<const X: usize, const Y: usize>(
+    operator: &impl ForwardOperator<X, Y>,
+    y: &Tensor<Y>,
+    image: [usize; X],
+) -> Result<(), SampleError> {
+    let found = y.dims();
+    let fits = operator
+        .measurement_shape(image)
+        .is_ok_and(|shape| shape[1..] == found[1..] && (found[0] == 1 || found[0] == image[0]));
+    if fits {
+        return Ok(());
+    }
+    Err(SampleError::Mismatch {
+        image: image.to_vec(),
+        measurement: found.to_vec(),
+    })
 }

@@ -2,14 +2,14 @@
 
 use burn::tensor::DType;
 use tweedie_core::{
-    Counted, GaussianPrior, GridError, Karras, PointMass, Schedule, TimeGrid, VariancePreserving,
+    GaussianPrior, GridError, Karras, PointMass, Schedule, TimeGrid, VariancePreserving,
 };
 use tweedie_physics::{ForwardOperator, FourierBlur, Inpainting, kernels};
 use tweedie_samplers::{
     DdnmConfig, DdnmPlus, DiffusionSampler, Measurement, PosteriorSampler, SampleError,
 };
 use tweedie_sde::Reverse;
-use tweedie_solvers::Ddim;
+use tweedie_solvers::{Ddim, Step};
 use tweedie_testkit::{assert_close, device, exact, values};
 
 use crate::support::{
@@ -28,8 +28,8 @@ fn prior() -> GaussianPrior {
     GaussianPrior::new(exact(&[0.5], [1, 1, 1, 1]), 0.05)
 }
 
-/// Largest error of mean and variance after one step, relative to the noise level, over images and measurements. The start is
-/// centred on black and not on the image: what it keeps of that is taken away.
+/// Largest error of mean and variance after one step, relative to the noise level, over images and measurements. The
+/// start is centred on black and not on the image: what it keeps of that is taken away.
 ///
 /// One step only: the construction counts the noise of the measurement as fresh in each.
 fn first_step_error(eta: f64, gain: f64) -> f64 {
@@ -42,8 +42,17 @@ fn first_step_error(eta: f64, gain: f64) -> f64 {
             noise_std: NOISE_STD,
         };
         let point = PointMass::new(exact(&[CLEAN; 5], [1, 1, 1, 5]));
-        DdnmPlus::new(schedule(), point, measurement, grid, DdnmConfig { eta })?
-            .sample_with(shape, noise, observe)
+        DdnmPlus::new(
+            schedule(),
+            point,
+            measurement,
+            grid,
+            DdnmConfig {
+                eta,
+                ..DdnmConfig::default()
+            },
+        )?
+        .sample_with(shape, noise, observe)
     });
     let (scale, sigma) = (schedule().scale(0.3), schedule().sigma(0.3));
     let ratio = sigma / schedule().sigma(1.0);
@@ -82,8 +91,17 @@ fn the_measurement_enters_as_far_as_its_noise_allows() {
             noise_std: NOISE_STD,
         };
         let schedule = Karras::new(from).unwrap();
-        DdnmPlus::new(schedule, prior(), measurement, grid, DdnmConfig { eta })?
-            .sample_with(shape, noise, observe)
+        DdnmPlus::new(
+            schedule,
+            prior(),
+            measurement,
+            grid,
+            DdnmConfig {
+                eta,
+                ..DdnmConfig::default()
+            },
+        )?
+        .sample_with(shape, noise, observe)
     });
     let fresh = 0.64 * (1.0 - 0.0625);
     let kept = 0.25 * f64::sqrt(1.0 - fresh);
@@ -149,7 +167,10 @@ fn a_noiseless_blur_is_undone_in_its_own_basis() {
         prior(),
         measurement,
         grid,
-        DdnmConfig { eta: 0.0 },
+        DdnmConfig {
+            eta: 0.0,
+            ..DdnmConfig::default()
+        },
     )
     .unwrap();
     let got = sampler
@@ -169,7 +190,10 @@ fn without_a_measurement_it_is_ddim() {
             y: exact(&[4.0, -3.0], [1, 1, 1, 2]),
             noise_std: 0.1,
         };
-        let config = DdnmConfig { eta };
+        let config = DdnmConfig {
+            eta,
+            ..DdnmConfig::default()
+        };
         let sampler = DdnmPlus::new(schedule(), prior(), measurement, grid(), config).unwrap();
         values(&sampler.sample(shape, &mut rng(3), &mut |_| ()).unwrap())
     };
@@ -203,6 +227,94 @@ fn distance_from_the_gaussian_posterior_is_as_documented() {
     }
 }
 
+/// Steps of a run with time travel over `steps` of a grid, and of each entry after each of them the variance over that
+/// of its noise level, for a point mass that is not measured.
+fn travelled(steps: usize, travel_length: usize, travel_repeat: usize) -> Vec<([f64; 2], f64)> {
+    let grid = TimeGrid::uniform(1.0, 0.1, steps).unwrap();
+    let walked = (steps - 1) * travel_repeat + 1;
+    let mut spans = Vec::new();
+    let laws = laws(&[0.0], 2 * walked + 1, 1.0, |y, (shape, noise, observe)| {
+        let measurement = Measurement {
+            operator: Diagonal::new(&[0.0]),
+            y,
+            noise_std: 0.1,
+        };
+        let config = DdnmConfig {
+            eta: 0.7,
+            travel_length,
+            travel_repeat,
+        };
+        let point = PointMass::new(exact(&[0.0], [1, 1, 1, 1]));
+        let mut both = |step: Step<'_>| {
+            spans.push([step.span.from, step.span.to]);
+            observe(step);
+        };
+        DdnmPlus::new(schedule(), point, measurement, grid, config)?
+            .sample_with(shape, noise, &mut both)
+    });
+    let variance = |index: usize| {
+        let to = spans[index][1];
+        let level = schedule().scale(to) * schedule().sigma(to);
+        laws[index][0].given_measurement().variance / (level * level)
+    };
+    (0..spans.len())
+        .map(|index| (spans[index], variance(index)))
+        .collect()
+}
+
+#[test]
+fn time_travel_keeps_the_noise_level() {
+    for (steps, length, repeat) in [(5, 1, 1), (5, 2, 3), (8, 3, 2), (4, 9, 5)] {
+        for (span, ratio) in travelled(steps, length, repeat) {
+            let error = (ratio - 1.0).abs();
+            assert!(
+                error < 1e-12,
+                "{steps}, {length}, {repeat}, {span:?}: {error:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn time_travel_makes_blocks_from_the_end_and_the_last_step_once() {
+    let order = |steps: usize, length, repeat| -> Vec<usize> {
+        let at = |time: f64| ((1.0 - time) / 0.9 * steps as f64).round() as usize;
+        let walked = travelled(steps, length, repeat);
+        walked.iter().map(|(span, _)| at(span[0])).collect()
+    };
+    assert_eq!(order(5, 2, 2), [0, 1, 0, 1, 2, 3, 2, 3, 4]);
+    assert_eq!(order(6, 2, 2), [0, 1, 2, 1, 2, 3, 4, 3, 4, 5]);
+    assert_eq!(order(3, 1, 3), [0, 0, 0, 1, 1, 1, 2]);
+    assert_eq!(order(4, 9, 5), [0, 1, 2, 3]);
+    assert_eq!(order(4, 2, 1), [0, 1, 2, 3]);
+}
+
+#[test]
+fn bad_travels_are_refused() {
+    for (expected, travel_length, travel_repeat) in
+        [("travel_length", 0, 2), ("travel_repeat", 2, 0)]
+    {
+        let measurement = Measurement {
+            operator: Diagonal::new(&[1.0]),
+            y: exact(&[0.5], [1, 1, 1, 1]),
+            noise_std: 0.1,
+        };
+        let config = DdnmConfig {
+            travel_length,
+            travel_repeat,
+            ..DdnmConfig::default()
+        };
+        let grid = TimeGrid::uniform(1.0, 0.0, 5).unwrap();
+        match DdnmPlus::new(schedule(), prior(), measurement, grid, config)
+            .err()
+            .unwrap()
+        {
+            SampleError::Zero { field } => assert_eq!(field, expected),
+            other => panic!("{other}"),
+        }
+    }
+}
+
 fn small(eta: f64, noise_std: f64, from: f64) -> Result<impl PosteriorSampler, SampleError> {
     let measurement = Measurement {
         operator: Diagonal::new(&[0.0, 0.3, 1.0]),
@@ -210,29 +322,21 @@ fn small(eta: f64, noise_std: f64, from: f64) -> Result<impl PosteriorSampler, S
         noise_std,
     };
     let grid = TimeGrid::uniform(from, 0.0, 5)?;
-    DdnmPlus::new(schedule(), prior(), measurement, grid, DdnmConfig { eta })
+    DdnmPlus::new(
+        schedule(),
+        prior(),
+        measurement,
+        grid,
+        DdnmConfig {
+            eta,
+            ..DdnmConfig::default()
+        },
+    )
 }
 
 #[test]
 fn rows_are_independent() {
     assert_rows_are_independent(&small(1.0, 0.1, 1.0).unwrap(), [1, 1, 3]);
-}
-
-#[test]
-fn a_step_is_one_evaluation() {
-    let prior = Counted::new(prior());
-    let measurement = Measurement {
-        operator: Diagonal::new(&[0.0, 0.3, 1.0]),
-        y: exact(&[0.0, 0.2, 0.8], [1, 1, 1, 3]),
-        noise_std: 0.1,
-    };
-    let grid = TimeGrid::uniform(1.0, 0.0, 5).unwrap();
-    let sampler =
-        DdnmPlus::new(schedule(), &prior, measurement, grid, DdnmConfig::default()).unwrap();
-    sampler
-        .sample([2, 1, 1, 3], &mut rng(1), &mut |_| ())
-        .unwrap();
-    assert_eq!(prior.evaluations(), 5);
 }
 
 #[test]

@@ -124,7 +124,8 @@ fn the_reference_is_followed_to_its_last_level() {
             }
             other => panic!("no such operator: {other}"),
         };
-        // Its 7 is half as much in the paper's terms: it counts pixels in [-1, 1] and noise_std in [0, 1], and twice the penalty.
+        // Its 7 is half as much in the paper's terms: it counts pixels in [-1, 1] and noise_std in [0, 1], and twice
+        // the penalty.
         let error = departure(&output(config(3.5, 0.1)), &run.output);
         assert!(error < 1e-4, "{}: {error:e}", run.operator);
         for wrong in [config(7.0, 0.1), config(3.5, 0.2)] {

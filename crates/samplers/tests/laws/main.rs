@@ -9,6 +9,8 @@ mod ddrm;
 #[cfg(test)]
 mod diffpir;
 #[cfg(test)]
+mod diverged;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod on_device;
