@@ -11,10 +11,16 @@ mod diffpir;
 #[cfg(test)]
 mod diverged;
 #[cfg(test)]
+mod dps;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod on_device;
 #[cfg(test)]
+mod pigdm;
+#[cfg(test)]
 mod posterior;
+#[cfg(test)]
+mod posterior_diffusion;
 #[cfg(test)]
 mod support;
