@@ -13,14 +13,24 @@ mod diverged;
 #[cfg(test)]
 mod dps;
 #[cfg(test)]
+mod fps;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod mcg;
+#[cfg(test)]
 mod on_device;
+#[cfg(test)]
+mod pair;
 #[cfg(test)]
 mod pigdm;
 #[cfg(test)]
 mod posterior;
 #[cfg(test)]
 mod posterior_diffusion;
+#[cfg(test)]
+mod projection;
+#[cfg(test)]
+mod repaint;
 #[cfg(test)]
 mod support;
