@@ -35,37 +35,50 @@
 //! # }
 //! ```
 
+mod daps;
 mod ddnm;
 mod ddrm;
+mod descent;
 mod diffpir;
 mod diffusion;
+mod dpnp;
 mod dps;
 mod draw;
 mod error;
 mod fps;
 mod fresh;
+mod likelihood_step;
 mod mcg;
 mod measurement;
 mod pigdm;
+mod pnp_dm;
 mod posterior_diffusion;
 mod projection;
+mod red_diff;
 mod repaint;
+mod rounds;
 mod sampler;
+mod split_gibbs;
 mod travel;
 mod walk;
 
+pub use daps::{Daps, DapsConfig};
 pub use ddnm::{DdnmConfig, DdnmPlus};
 pub use ddrm::{Ddrm, DdrmConfig};
 pub use diffpir::{DiffPir, DiffPirConfig};
 pub use diffusion::DiffusionSampler;
+pub use dpnp::{Dpnp, DpnpConfig};
 pub use dps::{DpsConfig, DpsSampler};
 pub use draw::{Draw, DrawConfig, Draws, draw};
 pub use error::SampleError;
 pub use fps::{Fps, FpsConfig};
+pub use likelihood_step::{Langevin, LangevinConfig, LikelihoodStep, Near};
 pub use mcg::{Mcg, McgConfig};
 pub use measurement::Measurement;
 pub use pigdm::{PigdmConfig, PigdmSampler};
+pub use pnp_dm::{PnpDm, PnpDmConfig};
 pub use posterior_diffusion::PosteriorDiffusion;
 pub use projection::{Projected, ProjectionConfig};
+pub use red_diff::{RedDiff, RedDiffConfig};
 pub use repaint::{Repaint, RepaintConfig};
 pub use sampler::PosteriorSampler;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod daps;
+#[cfg(test)]
 mod ddnm;
 #[cfg(test)]
 mod ddrm;
@@ -16,6 +18,8 @@ mod dps;
 mod fps;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod likelihood_step;
 #[cfg(test)]
 mod mcg;
 #[cfg(test)]
@@ -31,6 +35,12 @@ mod posterior_diffusion;
 #[cfg(test)]
 mod projection;
 #[cfg(test)]
+mod red_diff;
+#[cfg(test)]
 mod repaint;
+#[cfg(test)]
+mod split_gibbs;
+#[cfg(test)]
+mod split_gibbs_images;
 #[cfg(test)]
 mod support;
