@@ -50,6 +50,7 @@ mod fresh;
 mod likelihood_step;
 mod mcg;
 mod measurement;
+mod particles;
 mod pigdm;
 mod pnp_dm;
 mod posterior_diffusion;
@@ -75,6 +76,9 @@ pub use fps::{Fps, FpsConfig};
 pub use likelihood_step::{Langevin, LangevinConfig, LikelihoodStep, Near};
 pub use mcg::{Mcg, McgConfig};
 pub use measurement::Measurement;
+pub use particles::{
+    McgDiff, McgDiffConfig, Particles, Tds, TdsConfig, effective_sample_size, systematic,
+};
 pub use pigdm::{PigdmConfig, PigdmSampler};
 pub use pnp_dm::{PnpDm, PnpDmConfig};
 pub use posterior_diffusion::PosteriorDiffusion;

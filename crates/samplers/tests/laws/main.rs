@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod daps;
 #[cfg(test)]
 mod ddnm;
@@ -26,6 +28,14 @@ mod mcg;
 mod on_device;
 #[cfg(test)]
 mod pair;
+#[cfg(test)]
+mod particles;
+#[cfg(test)]
+mod particles_gaussian;
+#[cfg(test)]
+mod particles_mixture;
+#[cfg(test)]
+mod particles_support;
 #[cfg(test)]
 mod pigdm;
 #[cfg(test)]
