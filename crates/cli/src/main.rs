@@ -15,6 +15,7 @@ mod interrupt;
 mod method;
 mod model;
 mod panics;
+mod posterior;
 mod reproduce;
 mod restore;
 mod sample;

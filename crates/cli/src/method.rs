@@ -116,7 +116,7 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
 
 impl Method {
     /// The times from the schedule's horizon to the data.
-    fn times(&self, schedule: &dyn Schedule) -> Result<TimeGrid, GridError> {
+    pub(crate) fn times(&self, schedule: &dyn Schedule) -> Result<TimeGrid, GridError> {
         let (horizon, steps) = (schedule.horizon(), self.steps as usize);
         let highest = schedule.sigma(horizon);
         match self.grid {
@@ -138,7 +138,7 @@ impl Method {
     pub(crate) fn sampler<'a>(
         &self,
         schedule: Arc<dyn Schedule>,
-        denoiser: &'a dyn Denoiser,
+        denoiser: Box<dyn Denoiser + 'a>,
     ) -> Outcome<Box<dyn PosteriorSampler + 'a>> {
         let grid = self.times(schedule.as_ref())?;
         Ok(match self.solver {
@@ -160,11 +160,11 @@ impl Method {
 }
 
 /// The reverse process that the program runs.
-type Process<'a> = Reverse<Arc<dyn Schedule>, &'a dyn Denoiser>;
+type Process<'a> = Reverse<Arc<dyn Schedule>, Box<dyn Denoiser + 'a>>;
 
 fn flow<'a>(
     schedule: Arc<dyn Schedule>,
-    denoiser: &'a dyn Denoiser,
+    denoiser: Box<dyn Denoiser + 'a>,
     solver: impl Solver<Process<'a>> + 'a,
     grid: TimeGrid,
 ) -> Box<dyn PosteriorSampler + 'a> {
@@ -174,7 +174,7 @@ fn flow<'a>(
 
 fn sde<'a>(
     schedule: Arc<dyn Schedule>,
-    denoiser: &'a dyn Denoiser,
+    denoiser: Box<dyn Denoiser + 'a>,
     solver: impl Solver<Process<'a>> + 'a,
     grid: TimeGrid,
 ) -> Box<dyn PosteriorSampler + 'a> {

@@ -71,18 +71,17 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     };
     let prior = Counted::new(model.denoiser());
     let denoiser = Clipped::unit(&prior);
-    let sampler = arguments.method.sampler(model.schedule(), &denoiser)?;
+    let sampler = arguments
+        .method
+        .sampler(model.schedule(), Box::new(denoiser))?;
     println!(
         "{} samples of {height} x {width} pixels from {name}",
         arguments.samples
     );
 
-    let config = DrawConfig {
-        samples: arguments.samples as usize,
-        batch_size: arguments.batch_size as usize,
-    };
+    let config = DrawConfig::new(arguments.samples as usize, arguments.batch_size as usize);
     let rng = Rng::seeded(arguments.seed, &device);
-    let bar = StepBar::new(config, arguments.method.steps as usize);
+    let bar = StepBar::new(&config);
     let mut recorder = Recorder::new(FRAMES);
     let mut images = Vec::new();
     draw(
@@ -105,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
 
     let images = Tensor::cat(images, 0);
     let sheet = arguments.out.join("samples.png");
-    save_sheet(images.clone(), columns(config.samples), &sheet)?;
+    save_sheet(images.clone(), columns(arguments.samples as usize), &sheet)?;
     println!("samples: {}", sheet.display());
     if arguments.trajectory {
         let path = arguments.out.join("trajectory.png");

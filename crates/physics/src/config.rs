@@ -1,5 +1,7 @@
 //! Measurement models by name, for configuration files and command lines.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use burn::tensor::TensorCreationOptions;
 use serde::{Deserialize, Serialize};
 
@@ -8,20 +10,21 @@ use crate::noise::{
     UniformNoise,
 };
 use crate::{
-    AverageDownsampling, Blur, GaussianNoise, Identity, Inpainting, LinearOperator, NoiseModel,
-    PhysicsError,
+    AnyOperator, AverageDownsampling, FourierBlur, GaussianNoise, Identity, Inpainting, NoiseModel,
+    PhysicsError, Saturation, Scaled, Tomography,
 };
 
 /// An operator by name.
 ///
 /// ```
 /// use burn::tensor::Device;
-/// use tweedie_physics::{ForwardOperator, OperatorConfig};
+/// use tweedie_physics::OperatorConfig;
 ///
 /// # fn main() -> Result<(), tweedie_physics::PhysicsError> {
 /// let config = OperatorConfig::SuperResolution { factor: 4 };
 /// let operator = config.build([1, 1, 32, 32], &Device::flex(), 0)?;
-/// assert_eq!(operator.measurement_shape([5, 1, 32, 32])?, [5, 1, 8, 8]);
+/// assert!(operator.svd().is_some());
+/// assert_eq!(operator.forward().measurement_shape([5, 1, 32, 32])?, [5, 1, 8, 8]);
 /// # Ok(())
 /// # }
 /// ```
@@ -36,7 +39,7 @@ pub enum OperatorConfig {
         /// Fraction of pixels that are missing, in [0, 1).
         missing: f64,
     },
-    /// [`Blur::gaussian`].
+    /// [`FourierBlur::gaussian`].
     Blur {
         /// Standard deviation of the kernel in pixels, above 0.
         sigma: f64,
@@ -45,6 +48,16 @@ pub enum OperatorConfig {
     SuperResolution {
         /// Side of the blocks, at least 1.
         factor: usize,
+    },
+    /// [`Tomography::uniform`] of square images, divided by the number of detectors: pixels in [0, 1] have entries in [0, 1].
+    Tomography {
+        /// Number of angles over half a turn, at least 1.
+        angles: usize,
+    },
+    /// [`Saturation::hard`] without gamma: `min(gain x, 1)`.
+    Saturation {
+        /// Exposure, above 0; pixels above `1 / gain` are burnt out.
+        gain: f64,
     },
 }
 
@@ -61,17 +74,29 @@ impl OperatorConfig {
         image: [usize; 4],
         options: impl Into<TensorCreationOptions>,
         seed: u64,
-    ) -> Result<Box<dyn LinearOperator>, PhysicsError> {
+    ) -> Result<AnyOperator, PhysicsError> {
         let size = [image[2], image[3]];
-        let operator: Box<dyn LinearOperator> = match *self {
-            Self::Denoising => Box::new(Identity),
+        let operator = match *self {
+            Self::Denoising => AnyOperator::Svd(Box::new(Identity)),
             Self::Inpainting { missing } => {
-                Box::new(Inpainting::random(size, missing, seed, options)?)
+                AnyOperator::Inpainting(Inpainting::random(size, missing, seed, options)?)
             }
-            Self::Blur { sigma } => Box::new(Blur::gaussian(size, sigma, options)?),
-            Self::SuperResolution { factor } => Box::new(AverageDownsampling::new(factor)?),
+            Self::Blur { sigma } => {
+                AnyOperator::Svd(Box::new(FourierBlur::gaussian(size, sigma, options)?))
+            }
+            Self::SuperResolution { factor } => {
+                AnyOperator::Svd(Box::new(AverageDownsampling::new(factor)?))
+            }
+            Self::Tomography { angles } => {
+                let scanner = Tomography::uniform(image[3], angles, options)?;
+                let mean = (scanner.detectors() as f64).recip();
+                AnyOperator::Linear(Box::new(Scaled::new(mean, scanner)?))
+            }
+            Self::Saturation { gain } => {
+                AnyOperator::Nonlinear(Box::new(Saturation::hard(gain, 1.0)?))
+            }
         };
-        operator.measurement_shape(image)?;
+        operator.forward().measurement_shape(image)?;
         Ok(operator)
     }
 
@@ -79,7 +104,15 @@ impl OperatorConfig {
     pub fn image_shape(&self, measurement: [usize; 4]) -> [usize; 4] {
         let [batch, channels, height, width] = measurement;
         match *self {
-            Self::Denoising | Self::Inpainting { .. } | Self::Blur { .. } => measurement,
+            Self::Denoising
+            | Self::Inpainting { .. }
+            | Self::Blur { .. }
+            | Self::Saturation { .. } => measurement,
+            Self::Tomography { .. } => {
+                // The number of detectors is the side of the image times the square root of 2, rounded up.
+                let side = (height as f64 * FRAC_1_SQRT_2) as usize;
+                [batch, channels, side, side]
+            }
             Self::SuperResolution { factor } => [
                 batch,
                 channels,

@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod any;
 mod check;
 mod config;
 mod conjugate_gradient;
@@ -39,6 +40,7 @@ mod random;
 mod reduce;
 mod svd;
 
+pub use any::AnyOperator;
 pub use check::{
     Law, LawCheck, OperatorCheck, OperatorFault, check_forward, check_operator, check_svd,
 };

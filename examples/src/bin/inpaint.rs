@@ -36,10 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let schedule = model.schedule();
     let grid = TimeGrid::uniform(schedule.horizon(), 0.0, 50)?;
     let sampler = DiffusionSampler::new(Reverse::sde(schedule, posterior), Ddpm, grid);
-    let config = DrawConfig {
-        samples: 4,
-        batch_size: 4,
-    };
+    let config = DrawConfig::new(4, 4);
     let draws = draw(
         &sampler,
         [1, 32, 32],

@@ -60,10 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Clipped::unit(Posterior { prior, guidance }),
     );
     let grid = TimeGrid::uniform(model.schedule().horizon(), 0.0, 50)?;
-    let config = DrawConfig {
-        samples: 4,
-        batch_size: 4,
-    };
+    let config = DrawConfig::new(4, 4);
     let sampler = DiffusionSampler::new(process, Ddpm, grid);
     let draws = draw(
         &sampler,

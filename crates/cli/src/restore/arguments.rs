@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
-use tweedie::physics::OperatorConfig;
+use tweedie::{
+    physics::OperatorConfig,
+    samplers::{DrawConfig, SampleError},
+};
 
-use crate::method::{Method, non_negative, positive};
+use crate::{
+    method::{Method, non_negative, positive},
+    posterior::MethodName,
+};
 
 /// A measurement by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,23 +24,11 @@ pub(crate) enum OperatorName {
     Blur,
     /// Means over blocks of pixels: --factor.
     SuperResolution,
-}
-
-/// A guidance by its name on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum MethodName {
-    /// Likelihood of the denoised image, with its uncertainty added to the noise (DPS, annealed).
-    Dps,
-    /// The same with the operator's correlations (PiGDM).
-    Pigdm,
-    /// The covariance of the denoised image from the network itself, by conjugate gradients (MMPS): the most faithful, at
-    /// five times the cost.
-    Mmps,
-    /// Its diagonal in the measurement alone (TMPD), at twice the cost.
-    Tmpd,
-    /// Likelihood of the noisy image itself: no back-propagation (annealed Langevin's, ALD).
-    Ald,
+    /// Projections of a square image from angles over half a turn, each entry the sum along a ray divided by the number of
+    /// detectors: --angles.
+    Tomography,
+    /// Over-exposure, min(gain x, 1): --gain.
+    Saturation,
 }
 
 /// Draw posterior samples of an image given a measurement
@@ -73,6 +66,12 @@ pub(crate) struct Arguments {
     /// Super-resolution: side of the blocks in pixels.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) factor: u32,
+    /// Tomography: number of angles.
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) angles: u32,
+    /// Saturation: exposure.
+    #[arg(long, default_value_t = 2.0, value_name = "G", value_parser = positive)]
+    pub(crate) gain: f64,
     /// Standard deviation of the Gaussian noise, in units of pixels in [0, 1].
     #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = non_negative, allow_negative_numbers = true)]
     pub(crate) noise_std: f64,
@@ -80,10 +79,13 @@ pub(crate) struct Arguments {
     #[arg(
         long = "method",
         value_enum,
-        default_value = "dps",
+        default_value = "dps-annealed",
         value_name = "NAME"
     )]
     pub(crate) method_name: MethodName,
+    /// Settings of a method that has its own, as JSON, such as '{"eta": 0.85}'; docs/methods.md says which.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) settings: Option<String>,
     #[command(flatten)]
     pub(crate) method: Method,
     /// Variance of a pixel under the prior, in units of pixels in [0, 1]: how uncertain the guidance takes a denoised image
@@ -93,6 +95,10 @@ pub(crate) struct Arguments {
     /// How many posterior samples.
     #[arg(long, default_value_t = 16, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) samples: u32,
+    /// Level of pixel-wise credible intervals, such as 0.9: also writes their ends, lower.png and upper.png, their width and,
+    /// for a known clean image, how many of its pixels they hold. They need at least (1 + Q)/(1 - Q) samples, 19 for 0.9.
+    #[arg(long, value_name = "Q")]
+    pub(crate) level: Option<f64>,
     /// How many samples at a time. It changes speed and memory, never a sample.
     #[arg(long, default_value_t = 8, value_name = "B", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: u32,
@@ -148,7 +154,20 @@ impl Arguments {
             OperatorName::SuperResolution => Some(OperatorConfig::SuperResolution {
                 factor: self.factor as usize,
             }),
+            OperatorName::Tomography => Some(OperatorConfig::Tomography {
+                angles: self.angles as usize,
+            }),
+            OperatorName::Saturation => Some(OperatorConfig::Saturation { gain: self.gain }),
         })
+    }
+
+    /// How the samples are drawn.
+    pub(crate) fn draw_config(&self) -> Result<DrawConfig, SampleError> {
+        let config = DrawConfig::new(self.samples as usize, self.batch_size as usize);
+        match self.level {
+            Some(level) => config.with_interval(level),
+            None => Ok(config),
+        }
     }
 
     /// The run in a few words.

@@ -9,14 +9,12 @@ use std::{path::Path, process::ExitCode, time::Instant};
 
 use tweedie::{
     burn::tensor::Tensor,
-    core::{Clipped, Counted, Rng},
+    core::{Counted, Rng},
     data::{Image, magma},
-    fidelity::{Ald, Dps, Isotropic, Mmps, NoisyFidelity, Pigdm, Posterior, Tmpd},
-    samplers::{Draw, DrawConfig, Draws, draw},
+    samplers::{Draw, Draws, draw},
 };
 
 pub(crate) use arguments::Arguments;
-use arguments::MethodName;
 use problem::Problem;
 use report::Report;
 
@@ -24,6 +22,7 @@ use crate::{
     device::DeviceName,
     failure::{Failure, Outcome},
     model,
+    posterior::Recipe,
     sheet::{columns, make_folder, save_sheet},
     steps::StepBar,
 };
@@ -31,6 +30,7 @@ use crate::{
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let operator = arguments.operator_config().map_err(Failure::usage)?;
+    let config = arguments.draw_config().map_err(Failure::usage)?;
     let device_name = device.name();
     let device = device.open()?;
     let (model, model_name) = model::open(arguments.checkpoint.as_deref(), &device)?;
@@ -43,19 +43,24 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     );
 
     let prior = Counted::new(model.denoiser());
-    let guidance = guidance(arguments, &problem)?;
-    let posterior = Clipped::unit(Posterior {
+    let schedule = model.schedule();
+    let recipe = Recipe {
+        method: arguments.method_name,
+        settings: arguments.settings.as_deref(),
+        steps: arguments.method,
+        schedule: &schedule,
         prior: &prior,
-        guidance,
-    });
-    let sampler = arguments.method.sampler(model.schedule(), &posterior)?;
-    let config = DrawConfig {
-        samples: arguments.samples as usize,
-        batch_size: arguments.batch_size as usize,
+        prior_variance: arguments.prior_variance,
+        operator: &problem.operator,
+        operator_name: report::described(arguments).0,
+        y: &problem.measurement,
+        noise_std: arguments.noise_std,
+        image: problem.image_shape,
     };
+    let sampler = recipe.sampler()?;
     // Sampling must not read the numbers that made the measurement.
     let rng = Rng::seeded(arguments.seed, &device).fork(problem::SAMPLING);
-    let bar = StepBar::new(config, arguments.method.steps as usize);
+    let bar = StepBar::new(&config);
     let start = Instant::now();
     let mut samples = Vec::new();
     let [_, channels, height, width] = problem.image_shape;
@@ -71,10 +76,13 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         },
     )?;
     bar.finish();
+    let interval = arguments.level.map(|level| draws.interval(level));
+    let interval = interval.transpose()?;
     let report = Report::new(
         arguments,
         &problem,
         &draws,
+        interval.as_ref(),
         report::Run {
             checkpoint: model_name,
             device: device_name,
@@ -83,25 +91,14 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         },
     );
     write(&arguments.out, &problem, samples, &draws)?;
+    if let Some(interval) = interval {
+        save_sheet(interval.lower, 1, &arguments.out.join("lower.png"))?;
+        save_sheet(interval.upper, 1, &arguments.out.join("upper.png"))?;
+    }
     report.save(&arguments.out.join("report.json"))?;
     print!("{report}");
     println!("pictures and report.json: {}", arguments.out.display());
     Ok(ExitCode::SUCCESS)
-}
-
-fn guidance<'a>(
-    arguments: &Arguments,
-    problem: &'a Problem,
-) -> Outcome<Box<dyn NoisyFidelity + 'a>> {
-    let spread = Isotropic::new(arguments.prior_variance)?;
-    let (operator, y) = (problem.operator.as_ref(), problem.measurement.clone());
-    Ok(match arguments.method_name {
-        MethodName::Dps => Box::new(Dps::annealed(operator, y, arguments.noise_std, spread)?),
-        MethodName::Pigdm => Box::new(Pigdm::new(operator, y, arguments.noise_std, spread)?),
-        MethodName::Mmps => Box::new(Mmps::new(operator, y, arguments.noise_std)?),
-        MethodName::Tmpd => Box::new(Tmpd::new(operator, y, arguments.noise_std)?),
-        MethodName::Ald => Box::new(Ald::new(operator, y, arguments.noise_std)?),
-    })
 }
 
 fn write(folder: &Path, problem: &Problem, samples: Vec<Tensor<4>>, draws: &Draws) -> Outcome<()> {

@@ -8,7 +8,7 @@ use tweedie::{
     data::{Channels, Image, Phantoms},
     models::Pretrained,
     physics::{
-        ConjugateGradient, GaussianNoise, Inpainting, LinearOperator, NoiseModel, OperatorConfig,
+        AnyOperator, ConjugateGradient, GaussianNoise, Inpainting, NoiseModel, OperatorConfig,
     },
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Problem {
     /// The image itself, when the measurement was simulated.
     pub(crate) clean: Option<Tensor<4>>,
     /// `A`.
-    pub(crate) operator: Box<dyn LinearOperator>,
+    pub(crate) operator: AnyOperator,
     /// For inpainting, 1 where a pixel was seen, of the shape of the image.
     pub(crate) mask: Option<Tensor<4>>,
     /// `y`; zero where nothing was seen.
@@ -68,9 +68,11 @@ impl Problem {
         };
         let [_, channels, height, width] = image_shape;
         model.config().check_image(channels, height, width)?;
-        let operator: Box<dyn LinearOperator> = match (config, &arguments.mask) {
+        let operator = match (config, &arguments.mask) {
             (Some(config), _) => config.build(image_shape, device, arguments.seed)?,
-            (None, Some(path)) => Box::new(mask_from(path, [height, width], device)?),
+            (None, Some(path)) => {
+                AnyOperator::Inpainting(mask_from(path, [height, width], device)?)
+            }
             (None, None) => return Err(Failure::usage(ArgumentError::NoMask)),
         };
         let shown = shown.to_tensor(device);
@@ -79,11 +81,15 @@ impl Problem {
             None => {
                 let mut rng = Rng::seeded(arguments.seed, device).fork(NOISE);
                 let noise = GaussianNoise::new(arguments.noise_std)?;
-                noise.corrupt(operator.forward(shown.clone()), &mut rng)
+                noise.corrupt(operator.forward().forward(shown.clone()), &mut rng)
             }
         };
         let inpainting = arguments.operator == OperatorName::Inpainting;
-        let mask = inpainting.then(|| operator.forward(Tensor::ones(image_shape, device)));
+        let mask = inpainting.then(|| {
+            operator
+                .forward()
+                .forward(Tensor::ones(image_shape, device))
+        });
         Ok(Self {
             name,
             image_shape,
@@ -97,10 +103,14 @@ impl Problem {
         })
     }
 
-    /// What the measurement says without a prior: the pseudo-inverse, which is zero where nothing was seen.
+    /// What the measurement says without a prior: the pseudo-inverse, which is zero where nothing was seen, or, for an
+    /// operator that is not linear, the measurement itself.
     pub(crate) fn back_projection(&self) -> Tensor<4> {
-        self.operator
-            .pseudo_inverse(self.measurement.clone(), ConjugateGradient::default())
+        let y = self.measurement.clone();
+        match self.operator.linear() {
+            Some(operator) => operator.pseudo_inverse(y, ConjugateGradient::default()),
+            None => y,
+        }
     }
 }
 

@@ -5,15 +5,15 @@ use std::{fmt, fs, io, path::Path};
 use serde::Serialize;
 use tweedie::{
     burn::tensor::Tensor,
-    metrics::{SSIM_WINDOW, psnr, ssim},
+    metrics::{Interval, SSIM_WINDOW, psnr, ssim},
     samplers::Draws,
 };
 
 use super::{
-    arguments::{Arguments, MethodName, OperatorName},
+    arguments::{Arguments, OperatorName},
     problem::Problem,
 };
-use crate::{failure::Outcome, method::Method};
+use crate::{failure::Outcome, method::Method, posterior::MethodName};
 
 /// What only the run itself knows.
 pub(crate) struct Run {
@@ -47,6 +47,17 @@ struct Spread {
     missing_over_seen: Option<f64>,
 }
 
+/// Pixel-wise credible intervals.
+#[derive(Serialize)]
+struct Intervals {
+    /// Nominal chance of each to hold its pixel of the clean image.
+    level: f64,
+    /// Mean over pixels, in units of pixels in [0, 1].
+    mean_width: f64,
+    /// Fraction of the pixels of the clean image that they hold.
+    coverage: Option<f64>,
+}
+
 /// Everything about a restoration.
 #[derive(Serialize)]
 pub(crate) struct Report {
@@ -75,6 +86,7 @@ pub(crate) struct Report {
     /// The mean of the samples.
     mean: Option<Quality>,
     std: Option<Spread>,
+    intervals: Option<Intervals>,
 }
 
 /// The report cannot be written.
@@ -86,7 +98,13 @@ struct ReportError {
 }
 
 impl Report {
-    pub(crate) fn new(arguments: &Arguments, problem: &Problem, draws: &Draws, run: Run) -> Self {
+    pub(crate) fn new(
+        arguments: &Arguments,
+        problem: &Problem,
+        draws: &Draws,
+        interval: Option<&Interval>,
+        run: Run,
+    ) -> Self {
         let quality = |estimate: Tensor<4>| {
             problem
                 .clean
@@ -122,6 +140,7 @@ impl Report {
                 .std
                 .as_ref()
                 .map(|std| Spread::of(std, problem.mask.as_ref())),
+            intervals: interval.map(|interval| Intervals::of(interval, problem.clean.as_ref())),
         }
     }
 
@@ -137,13 +156,15 @@ impl Report {
 }
 
 /// The operator's name and its one number.
-fn described(arguments: &Arguments) -> (&'static str, Option<f64>) {
+pub(super) fn described(arguments: &Arguments) -> (&'static str, Option<f64>) {
     match arguments.operator {
         OperatorName::Inpainting if arguments.mask.is_some() => ("inpainting", None),
         OperatorName::Inpainting => ("inpainting", Some(arguments.missing)),
         OperatorName::Denoising => ("denoising", None),
         OperatorName::Blur => ("blur", Some(arguments.blur_sigma)),
         OperatorName::SuperResolution => ("super-resolution", Some(f64::from(arguments.factor))),
+        OperatorName::Tomography => ("tomography", Some(f64::from(arguments.angles))),
+        OperatorName::Saturation => ("saturation", Some(arguments.gain)),
     }
 }
 
@@ -155,6 +176,16 @@ impl Quality {
             psnr: decibels.is_finite().then_some(decibels),
             ssim: (height.min(width) >= SSIM_WINDOW)
                 .then(|| ssim(estimate, clean.clone()).into_scalar::<f64>()),
+        }
+    }
+}
+
+impl Intervals {
+    fn of(interval: &Interval, clean: Option<&Tensor<4>>) -> Self {
+        Self {
+            level: interval.level,
+            mean_width: interval.width().mean().into_scalar::<f64>(),
+            coverage: clean.map(|clean| interval.coverage(clean.clone()).fraction()),
         }
     }
 }
@@ -202,6 +233,14 @@ impl fmt::Display for Report {
             )?;
             if let Some(ratio) = std.missing_over_seen {
                 write!(f, ", missing over seen {ratio:.2}")?;
+            }
+            writeln!(f)?;
+        }
+        if let Some(intervals) = &self.intervals {
+            let label = format!("intervals ({})", intervals.level);
+            write!(f, "{label:>20}: mean width {:.4}", intervals.mean_width)?;
+            if let Some(coverage) = intervals.coverage {
+                write!(f, ", hold {:.1}% of the clean pixels", 100.0 * coverage)?;
             }
             writeln!(f)?;
         }

@@ -120,7 +120,7 @@ impl<'a> Observer<'a> {
         let mut rng = Rng::seeded(self.settings.training.seed, self.device).fork(PURPOSE);
         let [channels, height, width] = self.settings.shape();
         let denoiser = Clipped::unit(model.denoiser(network)?);
-        let sampler = METHOD.sampler(model.unit_range_schedule()?, &denoiser)?;
+        let sampler = METHOD.sampler(model.unit_range_schedule()?, Box::new(denoiser))?;
         let shape = [IMAGES, channels, height, width];
         let batch = sampler.sample(shape, &mut rng, &mut |_| ())?;
         save_sheet(batch, columns(IMAGES), path)

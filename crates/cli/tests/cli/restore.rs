@@ -43,6 +43,20 @@ fn a_phantom_with_missing_pixels_is_restored_with_its_uncertainty() {
 }
 
 #[test]
+fn intervals_are_reported_with_what_they_hold() {
+    let place = Place::new();
+    place.succeed("restore --steps 3 --samples 3 --level 0.5 --out out");
+    let intervals = &report(&place, "out")["intervals"];
+    assert_eq!(intervals["level"], 0.5);
+    assert!(intervals["mean_width"].as_f64().unwrap() > 0.0, "{intervals}");
+    let coverage = intervals["coverage"].as_f64().unwrap();
+    assert!(coverage > 0.0 && coverage < 1.0, "{intervals}");
+    for name in ["lower", "upper"] {
+        assert!(place.path(&format!("out/{name}.png")).exists(), "{name}");
+    }
+}
+
+#[test]
 fn samples_do_not_depend_on_the_batch_size() {
     let place = Place::new();
     for batch in [1, 8] {
@@ -63,16 +77,58 @@ fn samples_do_not_depend_on_the_batch_size() {
 }
 
 #[test]
-fn every_operator_and_method_runs() {
+fn every_method_runs() {
     let place = Place::new();
-    for operator in ["inpainting", "denoising", "blur", "super-resolution"] {
-        for method in ["dps", "pigdm", "mmps", "tmpd", "ald"] {
-            let out = format!("{operator}-{method}");
-            place.succeed(&format!(
-                "restore --operator {operator} --method {method} --steps 4 --samples 2 --out {out}"
-            ));
-            assert_eq!(report(&place, &out)["operator"], operator);
-        }
+    let rounds = r#"--settings {"iterations":2,"prior_steps":2}"#;
+    for (method, settings) in [
+        ("dps-annealed", ""),
+        ("pigdm", ""),
+        ("mmps", ""),
+        ("tmpd", ""),
+        ("ald", ""),
+        ("sda", ""),
+        ("reconstruction", ""),
+        ("lgd-mc", ""),
+        ("posterior-diffusion", ""),
+        ("dps", r#"--settings {"zeta":0.5}"#),
+        ("pigdm-ddim", ""),
+        ("score-sde", ""),
+        ("mcg", ""),
+        ("ddrm", r#"--settings {"eta":1.0}"#),
+        ("ddnm", ""),
+        ("fps", ""),
+        ("repaint", r#"--settings {"jump_length":2,"resampling":2}"#),
+        ("diffpir", r#"--settings {"lambda":1.0}"#),
+        ("red-diff", ""),
+        ("daps", r#"--settings {"ode_steps":2}"#),
+        ("pnp-dm", rounds),
+        ("dpnp", rounds),
+        ("tds", r#"--settings {"particles":2}"#),
+        ("mcg-diff", r#"--settings {"particles":2}"#),
+    ] {
+        place.succeed(&format!(
+            "restore --method {method} {settings} --steps 4 --samples 2 --out {method}"
+        ));
+        assert_eq!(report(&place, method)["method"], method);
+    }
+}
+
+#[test]
+fn every_operator_runs() {
+    let place = Place::new();
+    for (operator, method) in [
+        ("denoising", "ddrm"),
+        ("blur", "ddrm"),
+        ("super-resolution", "ddrm"),
+        ("tomography", "diffpir"),
+        ("saturation", "dps-annealed"),
+        ("saturation", "daps"),
+    ] {
+        let out = format!("{operator}-{method}");
+        place.succeed(&format!(
+            "restore --operator {operator} --method {method} --steps 4 --samples 2 --out {out}"
+        ));
+        assert_eq!(report(&place, &out)["operator"], operator);
     }
 }
 
@@ -117,8 +173,27 @@ fn what_cannot_be_restored_is_refused() {
         ),
         ("--input phantom:one", &["phantom:SEED", "one"]),
         ("--method magic", &["magic", "dps"]),
+        (
+            "--method ddrm --operator tomography",
+            &["ddrm", "singular value", "tomography", "diffpir"],
+        ),
+        (
+            "--method mmps --operator saturation",
+            &["mmps", "linear", "saturation", "dps-annealed"],
+        ),
+        (
+            "--method repaint --operator blur",
+            &["repaint", "inpainting", "blur", "ddrm"],
+        ),
+        (
+            "--method ddrm --settings {\"etta\":1}",
+            &["--settings", "ddrm", "etta"],
+        ),
+        ("--method mmps --settings {}", &["mmps", "no settings"]),
         ("--operator magic", &["magic", "inpainting"]),
         ("--samples 0", &["--samples"]),
+        ("--level 1", &["level", "(0, 1)"]),
+        ("--samples 18 --level 0.9", &["19 samples", "found 18"]),
         ("--device cuda", &["cuda", "not compiled in"]),
     ] {
         assert_refused(&place.run(&format!("restore {line}")), USAGE, words);

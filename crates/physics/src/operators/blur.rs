@@ -76,25 +76,7 @@ impl Blur {
         sigma: f64,
         options: impl Into<TensorCreationOptions>,
     ) -> Result<Self, PhysicsError> {
-        if !(sigma > 0.0 && sigma.is_finite()) {
-            return Err(PhysicsError::BlurSigma { found: sigma });
-        }
-        let radius = (REACH * sigma).ceil() as usize;
-        let side = radius.saturating_mul(2).saturating_add(1);
-        if side > size[0] || side > size[1] {
-            let kernel = [side, side];
-            return Err(PhysicsError::KernelTooLarge { kernel, size });
-        }
-        let profile: Vec<f64> = (0..side)
-            .map(|index| (-0.5 * ((index as f64 - radius as f64) / sigma).powi(2)).exp())
-            .collect();
-        let total = profile.iter().sum::<f64>().powi(2);
-        let values: Vec<f64> = profile
-            .iter()
-            .flat_map(|row| profile.iter().map(move |column| row * column / total))
-            .collect();
-        let data = TensorData::new(values, [profile.len(), profile.len()]);
-        Self::new(Tensor::from_data(data, options))
+        Self::new(gaussian_kernel(size, sigma, options.into())?)
     }
 
     /// Height and width of the kernel.
@@ -164,6 +146,33 @@ fn correlate(x: Tensor<4>, kernel: Tensor<4>, stride: usize, padding: [usize; 2]
     );
     let [_, _, height, width] = y.dims();
     y.reshape([batch, channels, height, width])
+}
+
+/// The kernel of [`Blur::gaussian`].
+pub(super) fn gaussian_kernel(
+    size: [usize; 2],
+    sigma: f64,
+    options: TensorCreationOptions,
+) -> Result<Tensor<2>, PhysicsError> {
+    if !(sigma > 0.0 && sigma.is_finite()) {
+        return Err(PhysicsError::BlurSigma { found: sigma });
+    }
+    let radius = (REACH * sigma).ceil() as usize;
+    let side = radius.saturating_mul(2).saturating_add(1);
+    if side > size[0] || side > size[1] {
+        let kernel = [side, side];
+        return Err(PhysicsError::KernelTooLarge { kernel, size });
+    }
+    let profile: Vec<f64> = (0..side)
+        .map(|index| (-0.5 * ((index as f64 - radius as f64) / sigma).powi(2)).exp())
+        .collect();
+    let total = profile.iter().sum::<f64>().powi(2);
+    let values: Vec<f64> = profile
+        .iter()
+        .flat_map(|row| profile.iter().map(move |column| row * column / total))
+        .collect();
+    let data = TensorData::new(values, [profile.len(), profile.len()]);
+    Ok(Tensor::from_data(data, options))
 }
 
 impl ForwardOperator for Blur {

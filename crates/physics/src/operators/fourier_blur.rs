@@ -12,7 +12,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 use burn::tensor::{Tensor, TensorCreationOptions, TensorData, ops::PadMode};
 
 use super::{
-    blur::{finite_values, require_shared},
+    blur::{finite_values, gaussian_kernel, require_shared},
     boundary::Boundary,
 };
 use crate::{
@@ -117,6 +117,21 @@ impl FourierBlur {
             magnitude: tensor(&magnitude),
             basis: Basis::new(size, options.clone()),
         })
+    }
+
+    /// The operator of [`Blur::gaussian`](crate::Blur::gaussian).
+    ///
+    /// # Errors
+    /// Unless `sigma` is finite and above 0, or if the kernel is larger than the image.
+    pub fn gaussian(
+        size: [usize; 2],
+        sigma: f64,
+        options: impl Into<TensorCreationOptions>,
+    ) -> Result<Self, PhysicsError> {
+        Self::new(
+            gaussian_kernel(size, sigma, options.into())?.unsqueeze(),
+            size,
+        )
     }
 
     /// The image whose transform is that of `x` times real `weights`.

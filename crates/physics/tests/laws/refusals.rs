@@ -2,10 +2,10 @@
 
 use burn::tensor::{DType, Tensor};
 use tweedie_physics::{
-    AverageDownsampling, Blur, ForwardOperator, GaussianNoise, Inpainting, NoiseConfig,
-    OperatorConfig, PhysicsError, Region,
+    AverageDownsampling, Blur, ForwardOperator, FourierBlur, GaussianNoise, Inpainting,
+    NoiseConfig, OperatorConfig, PhysicsError, Region,
 };
-use tweedie_testkit::{device, exact, golden};
+use tweedie_testkit::{assert_close, device, exact, golden, values};
 
 const IMAGE: [usize; 4] = [2, 3, 8, 6];
 
@@ -138,9 +138,56 @@ fn configurations_are_read_by_name_and_give_back_the_image_shape() {
     assert_eq!(configs, expected);
     for config in configs {
         let operator = config.build(IMAGE, &device(), 1).unwrap();
-        let measurement = operator.measurement_shape(IMAGE).unwrap();
+        let measurement = operator.forward().measurement_shape(IMAGE).unwrap();
         assert_eq!(config.image_shape(measurement), IMAGE, "{config:?}");
     }
+}
+
+#[test]
+fn an_operator_by_name_is_what_it_can_do() {
+    let image = [2, 1, 7, 7];
+    let kinds = |config: OperatorConfig| {
+        let operator = config.build(image, &device(), 0).unwrap();
+        let measurement = operator.forward().measurement_shape(image).unwrap();
+        assert_eq!(config.image_shape(measurement), image, "{config:?}");
+        (operator.linear().is_some(), operator.svd().is_some())
+    };
+    assert_eq!(kinds(OperatorConfig::Inpainting { missing: 0.5 }), (true, true));
+    assert_eq!(kinds(OperatorConfig::Blur { sigma: 0.6 }), (true, true));
+    assert_eq!(
+        kinds(OperatorConfig::Tomography { angles: 5 }),
+        (true, false)
+    );
+    assert_eq!(
+        kinds(OperatorConfig::Saturation { gain: 2.0 }),
+        (false, false)
+    );
+    assert!(
+        build(OperatorConfig::Tomography { angles: 5 }).is_err(),
+        "not square"
+    );
+}
+
+#[test]
+fn a_sinogram_by_name_stays_within_the_pixels_range() {
+    let image = [1, 1, 9, 9];
+    let config = OperatorConfig::Tomography { angles: 8 };
+    let operator = config.build(image, &device(), 0).unwrap();
+    let white = Tensor::<4>::ones(image, &device());
+    let brightest = operator.forward().forward(white).max().into_scalar::<f64>();
+    assert!(brightest > 0.5 && brightest <= 1.0, "{brightest}");
+}
+
+#[test]
+fn a_gaussian_blur_by_its_fourier_basis_is_the_same_operator() {
+    let x = exact(
+        &(0..42).map(|i| f64::from(i * i % 17)).collect::<Vec<_>>(),
+        [1, 1, 7, 6],
+    );
+    let direct = Blur::gaussian([7, 6], 0.6, (&device(), DType::F64)).unwrap();
+    let fourier = FourierBlur::gaussian([7, 6], 0.6, (&device(), DType::F64)).unwrap();
+    let (found, expected) = (fourier.forward(x.clone()), direct.forward(x));
+    assert_close("blur", &values(&found), &values(&expected), 1e-12);
 }
 
 #[test]

@@ -28,10 +28,7 @@ fn rng() -> Rng {
 /// All samples in order, their mean and standard deviation.
 fn run(samples: usize, batch_size: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let mut all = Vec::new();
-    let config = DrawConfig {
-        samples,
-        batch_size,
-    };
+    let config = DrawConfig::new(samples, batch_size);
     let draws = draw(&sampler(prior()), [1, 1, 2], config, &rng(), |event| {
         if let Draw::Batch { first, samples } = event {
             assert_eq!(first, all.len() / 2);
@@ -66,10 +63,7 @@ fn statistics_are_those_of_the_samples() {
 
 #[test]
 fn one_sample_has_no_standard_deviation() {
-    let config = DrawConfig {
-        samples: 1,
-        batch_size: 8,
-    };
+    let config = DrawConfig::new(1, 8);
     let draws = draw(&sampler(prior()), [1, 1, 2], config, &rng(), |_| ()).unwrap();
     assert!(draws.std.is_none());
 }
@@ -77,10 +71,7 @@ fn one_sample_has_no_standard_deviation() {
 #[test]
 fn steps_are_announced_with_their_batch() {
     let mut seen = Vec::new();
-    let config = DrawConfig {
-        samples: 3,
-        batch_size: 2,
-    };
+    let config = DrawConfig::new(3, 2);
     draw(&sampler(prior()), [1, 1, 2], config, &rng(), |event| {
         if let Draw::Step { first, step } = event {
             seen.push((first, step.index, step.state.dims()[0]));
@@ -111,10 +102,7 @@ fn divergence_is_an_error_that_names_the_samples() {
         .position(|z| *z > 1.0)
         .expect("one of sixteen");
     let batch = culprit / 2 * 2;
-    let config = DrawConfig {
-        samples: 16,
-        batch_size: 2,
-    };
+    let config = DrawConfig::new(16, 2);
     let error = draw(&sampler(Explosive), [1, 1, 1], config, &rng(), |_| ()).unwrap_err();
     let SampleError::Batch {
         first,
@@ -136,10 +124,7 @@ fn divergence_is_an_error_that_names_the_samples() {
 #[test]
 fn nothing_asked_for_is_refused() {
     for (samples, batch_size, field) in [(0, 1, "samples"), (1, 0, "batch_size")] {
-        let config = DrawConfig {
-            samples,
-            batch_size,
-        };
+        let config = DrawConfig::new(samples, batch_size);
         let error = draw(&sampler(prior()), [1, 1, 2], config, &rng(), |_| ()).unwrap_err();
         assert_eq!(error, SampleError::Zero { field });
     }
@@ -151,9 +136,6 @@ fn nothing_asked_for_is_refused() {
         Ddpm,
         TimeGrid::uniform(1.0, 0.0, 2).unwrap(),
     );
-    let config = DrawConfig {
-        samples: 1,
-        batch_size: 1,
-    };
+    let config = DrawConfig::new(1, 1);
     assert!(draw(&sampler, [1, 1, 2], config, &rng(), |_| ()).is_ok());
 }

@@ -17,6 +17,10 @@ mod diverged;
 #[cfg(test)]
 mod dps;
 #[cfg(test)]
+mod draws;
+#[cfg(test)]
+mod every;
+#[cfg(test)]
 mod fps;
 #[cfg(test)]
 mod golden;

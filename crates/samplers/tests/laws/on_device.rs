@@ -29,10 +29,7 @@ fn run(dtype: DType) -> Vec<f64> {
         TimeGrid::uniform(1.0, 0.0, 10).unwrap(),
     );
     let rng = Rng::seeded(5, &device()).with_dtype(dtype);
-    let config = DrawConfig {
-        samples: 3,
-        batch_size: 2,
-    };
+    let config = DrawConfig::new(3, 2);
     values(
         &draw(&sampler, [1, 2, 4], config, &rng, |_| ())
             .unwrap()

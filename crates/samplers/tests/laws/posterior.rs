@@ -188,10 +188,7 @@ fn draws_of_a_downsampled_image_have_the_posterior_law() {
     let variance = PRIOR.variance * (1.0 - gain / 4.0);
 
     let samples = 4000;
-    let config = DrawConfig {
-        samples,
-        batch_size: 1000,
-    };
+    let config = DrawConfig::new(samples, 1000);
     let rng = Rng::seeded(21, &device()).with_dtype(DType::F64);
     let mut first = Vec::new();
     let draws = draw(&sampler, [1, 2, 2], config, &rng, |event| {

@@ -1,4 +1,5 @@
-//! What the tests of the restoration samplers share: a diagonal operator, replayed noise, and exact laws entry by entry.
+//! What the tests of the restoration samplers share: a diagonal operator, replayed noise, and exact laws entry by
+//! entry.
 
 use burn::tensor::{DType, Tensor};
 use serde::Deserialize;
@@ -129,7 +130,8 @@ pub(crate) fn laws(
     states.iter().map(of_state).collect()
 }
 
-/// A pixel of a Gaussian prior, 100 steps, and a measurement of the pixel that lies 1.7 prior standard deviations from its mean.
+/// A pixel of a Gaussian prior, 100 steps, and a measurement of the pixel that lies 1.7 prior standard deviations from
+/// its mean.
 pub(crate) struct Case {
     pub(crate) schedule: VariancePreserving,
     pub(crate) prior: GaussianPrior,
@@ -137,8 +139,8 @@ pub(crate) struct Case {
     pub(crate) y: Tensor<4>,
 }
 
-/// Fails unless the samples of `run` depart from the exact posterior of a [`Case`] as documented, to two digits: the error of the
-/// mean, in standard deviations of the posterior, and the ratio of the standard deviations.
+/// Fails unless the samples of `run` depart from the exact posterior of a [`Case`] as documented, to two digits: the
+/// error of the mean, in standard deviations of the posterior, and the ratio of the standard deviations.
 pub(crate) fn assert_departure(
     noise_std: f64,
     documented: [f64; 2],
@@ -182,8 +184,8 @@ impl Noise for Replay {
 /// `restoration.json`.
 #[derive(Deserialize)]
 pub(crate) struct Golden {
-    mean: Vec<f64>,
-    covariance: Vec<Vec<f64>>,
+    pub(crate) mean: Vec<f64>,
+    pub(crate) covariance: Vec<Vec<f64>>,
     pub(crate) mask: Vec<f64>,
     pub(crate) kernel: Vec<f64>,
     pub(crate) noise_std: f64,
@@ -230,10 +232,7 @@ pub(crate) fn rng(seed: u64) -> Rng {
 /// Fails unless the samples are the same in batches of any size.
 pub(crate) fn assert_rows_are_independent(sampler: &dyn PosteriorSampler, image: [usize; 3]) {
     let run = |batch_size| {
-        let config = DrawConfig {
-            samples: 5,
-            batch_size,
-        };
+        let config = DrawConfig::new(5, batch_size);
         let draws = draw(sampler, image, config, &rng(8), |_| ()).unwrap();
         [values(&draws.mean), values(&draws.std.unwrap())].concat()
     };
