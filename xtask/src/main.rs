@@ -12,6 +12,7 @@ mod header;
 mod layers;
 mod methods;
 mod outcome;
+mod peer;
 mod process;
 mod program;
 mod sources;
@@ -36,6 +37,9 @@ The program (built with the Cargo feature that --device cpu|wgpu|cuda needs):
 Tests and measurements:
   test [--backend flex|wgpu|cuda] [-p CRATE]... [-- ARGS]
   bench [ARGS]               every argument goes to the benchmarks
+  bench --peer [--python PATH] [--json FILE] [--threads N] [--rounds N]
+                             a step of each sampler beside deepinv's, see bench/peer/README.md
+  bench --memory             peak memory of short and long runs
 
 Checks:
   tidy                       layers, headers, sizes and forbidden words
@@ -65,7 +69,7 @@ fn run(verb: &str, arguments: Vec<OsString>) -> Outcome {
         }
         "example" => program::example(&Workspace::load()?, &arguments),
         "test" => suite::test(&process::text(arguments)?),
-        "bench" => suite::bench(&arguments),
+        "bench" => suite::bench(arguments),
         "tidy" => no_arguments(verb, &arguments).and_then(|()| tidy(&Workspace::load()?)),
         "docs" => methods::run(&Workspace::load()?, &process::text(arguments)?),
         "ci" => ci::run(&Workspace::load()?, &process::text(arguments)?),

@@ -22,6 +22,12 @@ pub(crate) enum Failure {
     },
     /// `cargo metadata` said something that is not understood.
     Metadata { expected: &'static str },
+    /// The comparison with a peer cannot be made.
+    Peer {
+        program: String,
+        found: String,
+        expected: String,
+    },
     /// Rules that are broken.
     Findings(Vec<Finding>),
 }
@@ -39,9 +45,11 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Command { code, .. } => ExitCode::from(*code),
-            Self::Backend { .. } | Self::Io { .. } | Self::Metadata { .. } | Self::Findings(_) => {
-                ExitCode::FAILURE
-            }
+            Self::Backend { .. }
+            | Self::Io { .. }
+            | Self::Metadata { .. }
+            | Self::Peer { .. }
+            | Self::Findings(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -60,6 +68,11 @@ impl fmt::Display for Failure {
             Self::Metadata { expected } => {
                 write!(f, "xtask: cargo metadata: expected {expected}, found none")
             }
+            Self::Peer {
+                program,
+                found,
+                expected,
+            } => write!(f, "xtask: {program}: found {found}, expected {expected}"),
             Self::Findings(findings) => {
                 for finding in findings {
                     writeln!(f, "{finding}")?;

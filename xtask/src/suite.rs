@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::process::Command;
 
 use crate::outcome::{Failure, Outcome};
+use crate::peer;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// The package whose dependencies are the whole workspace. Selected beside a single crate, it makes cargo resolve the
 /// same features as for the whole workspace, so that burn is not built once more for that crate alone.
@@ -124,8 +126,18 @@ pub(crate) fn test(arguments: &[String]) -> Outcome {
     process::run(&mut command)
 }
 
-/// Runs the benchmarks of the workspace.
-pub(crate) fn bench(arguments: &[OsString]) -> Outcome {
+/// Runs the benchmarks of the workspace, or one of the two measurements that are no benchmark of its kind.
+pub(crate) fn bench(arguments: Vec<OsString>) -> Outcome {
+    let asked = |option: &str| arguments.iter().any(|word| word == option);
+    if asked(peer::OPTION) {
+        return peer::run(&Workspace::load()?, &process::text(arguments)?);
+    }
+    if asked("--memory") {
+        return match &arguments[..] {
+            [_] => peer::memory(),
+            _ => Err(Failure::Usage("--memory stands alone".to_owned())),
+        };
+    }
     let mut command = process::cargo(["bench", "--workspace", "--bench", "*", "--"]);
     process::run(command.args(arguments))
 }

@@ -10,7 +10,7 @@ use crate::process;
 /// The members of the workspace and where they lie.
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
-    target: PathBuf,
+    pub(crate) target: PathBuf,
     pub(crate) packages: Vec<Package>,
 }
 

@@ -1,0 +1,177 @@
+//! The cells: whole runs of a number of steps, with a denoiser that costs one pass over the image.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::rc::Rc;
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use tweedie_core::{Denoiser, Rng, Schedule, TimeGrid, VarianceExploding, VariancePreserving};
+use tweedie_fidelity::{Ald, Dps, Isotropic, L2, Mmps, NoisyFidelity, Pigdm, Posterior};
+use tweedie_physics::{ForwardOperator, Inpainting};
+use tweedie_samplers::{
+    Ddrm, DdrmConfig, DiffPir, DiffPirConfig, DiffusionSampler, Measurement, PosteriorSampler,
+};
+use tweedie_sde::Reverse;
+use tweedie_solvers::{Ddim, Ddpm, EulerMaruyama, Solver};
+
+pub(crate) const SHAPE: [usize; 4] = [8, 3, 64, 64];
+const NOISE_STD: f64 = 0.05;
+
+/// A run of so many steps.
+pub(crate) type Cell = Box<dyn Fn(usize)>;
+
+/// When the denoiser was called.
+pub(crate) type Calls = Rc<RefCell<Vec<Instant>>>;
+
+/// `D(x) = 0.001 x`: small, so that no guidance overshoots at the largest noise level.
+#[derive(Clone, Default)]
+pub(crate) struct Free {
+    calls: Calls,
+}
+
+impl Denoiser for Free {
+    fn denoise(&self, noisy: Tensor<4>, _: f64) -> Tensor<4> {
+        self.calls.borrow_mut().push(Instant::now());
+        noisy * 0.001
+    }
+}
+
+/// `D(x) = w x` with weights from 0.5 to 1, so that conjugate gradients need all of their iterations.
+#[derive(Clone)]
+struct Ramp {
+    weights: Tensor<4>,
+    calls: Calls,
+}
+
+impl Denoiser for Ramp {
+    fn denoise(&self, noisy: Tensor<4>, _: f64) -> Tensor<4> {
+        self.calls.borrow_mut().push(Instant::now());
+        noisy * self.weights.clone()
+    }
+}
+
+/// Every cell by its name.
+pub(crate) fn cells(device: &Device, calls: &Calls) -> Vec<(&'static str, Cell)> {
+    let free = Free {
+        calls: calls.clone(),
+    };
+    let ramp = Ramp {
+        weights: weights(device),
+        calls: calls.clone(),
+    };
+    let measurement = measurement(SHAPE, device);
+    let (operator, y) = (measurement.operator.clone(), measurement.y.clone());
+    let noise = measurement.noise_std;
+    let spread = Isotropic::default();
+    let dps = Dps::annealed(operator.clone(), y.clone(), noise, spread).expect("in range");
+    let pigdm = Pigdm::new(operator.clone(), y.clone(), noise, spread).expect("in range");
+    let ald = Ald::new(operator.clone(), y.clone(), noise).expect("in range");
+    let moments = Mmps::new(operator.clone(), y.clone(), noise);
+    let moments = moments.and_then(|moments| moments.with_iterations(3));
+    let moments = moments.expect("in range");
+    let l2 = L2::new(operator, y, noise).expect("in range");
+
+    let exploding = VarianceExploding::new(0.001, 80.0).expect("an increasing range");
+    let ddim = Ddim::new(0.0).expect("in range");
+    let prior = free.clone();
+    let diffpir = move |grid| {
+        let config = DiffPirConfig::default();
+        DiffPir::new(preserving(), prior.clone(), l2.clone(), grid, config).expect("in range")
+    };
+    let prior = free.clone();
+    let ddrm = move |grid| ddrm(prior.clone(), measurement.clone(), grid);
+    vec![
+        ("dps", guided(device, free.clone(), dps)),
+        ("pigdm", guided(device, free.clone(), pigdm)),
+        ("moment-matching", guided(device, ramp, moments)),
+        ("ald", guided(device, free.clone(), ald)),
+        ("ddrm", cell(device, ddrm)),
+        ("diffpir", cell(device, diffpir)),
+        (
+            "ve-euler",
+            unguided(device, &free, exploding, EulerMaruyama),
+        ),
+        (
+            "vp-euler",
+            unguided(device, &free, preserving(), EulerMaruyama),
+        ),
+        ("ddim", unguided(device, &free, preserving(), ddim)),
+        ("ddpm", unguided(device, &free, preserving(), Ddpm)),
+    ]
+}
+
+fn cell<S: PosteriorSampler>(device: &Device, sampler: impl Fn(TimeGrid) -> S + 'static) -> Cell {
+    let device = device.clone();
+    Box::new(move |steps| run(&sampler(grid(steps)), SHAPE, &device))
+}
+
+fn guided<P, G>(device: &Device, prior: P, guidance: G) -> Cell
+where
+    P: Denoiser + Clone + 'static,
+    G: NoisyFidelity + Clone + 'static,
+{
+    cell(device, move |grid| {
+        let (prior, guidance) = (prior.clone(), guidance.clone());
+        let process = Reverse::sde(preserving(), Posterior { prior, guidance });
+        DiffusionSampler::new(process, Ddpm, grid)
+    })
+}
+
+fn unguided<S, M>(device: &Device, free: &Free, schedule: S, solver: M) -> Cell
+where
+    S: Schedule + Copy + 'static,
+    M: Solver<Reverse<S, Free>> + Copy + 'static,
+{
+    let free = free.clone();
+    cell(device, move |grid| {
+        DiffusionSampler::new(Reverse::sde(schedule, free.clone()), solver, grid)
+    })
+}
+
+fn weights(device: &Device) -> Tensor<4> {
+    let count = SHAPE.iter().product();
+    let weights = (0..count)
+        .map(|at| 0.5 + 0.5 * at as f64 / count as f64)
+        .collect();
+    Tensor::from_data(TensorData::new::<f64, _>(weights, SHAPE), device)
+}
+
+pub(crate) fn ddrm<P: Denoiser>(
+    prior: P,
+    measurement: Measurement<Inpainting>,
+    grid: TimeGrid,
+) -> impl PosteriorSampler {
+    Ddrm::new(
+        preserving(),
+        prior,
+        measurement,
+        grid,
+        DdrmConfig::default(),
+    )
+    .expect("within the horizon")
+}
+
+/// Half of the pixels, the same in all channels and images.
+pub(crate) fn measurement(shape: [usize; 4], device: &Device) -> Measurement<Inpainting> {
+    let operator = Inpainting::random([shape[2], shape[3]], 0.5, 0, device).expect("half of them");
+    let y = operator.forward(Tensor::full(shape, 0.5, device));
+    Measurement {
+        operator,
+        y,
+        noise_std: NOISE_STD,
+    }
+}
+
+pub(crate) fn preserving() -> VariancePreserving {
+    VariancePreserving::new(0.1, 20.0).expect("increasing rates")
+}
+
+pub(crate) fn grid(steps: usize) -> TimeGrid {
+    TimeGrid::uniform(1.0, 0.0, steps).expect("at least one step")
+}
+
+pub(crate) fn run(sampler: &impl PosteriorSampler, shape: [usize; 4], device: &Device) {
+    let samples = sampler.sample(shape, &mut Rng::seeded(0, device), &mut |_| ());
+    black_box(samples.expect("a finite run"));
+}
