@@ -14,6 +14,8 @@ pub(crate) struct Family {
     support: &'static [&'static str],
     /// Whether every method is somebody's: an identity operator has no paper.
     pub(crate) cited: bool,
+    /// Whether each header says what the method needs and costs, how exact it is and when to use it.
+    pub(crate) has_facts: bool,
 }
 
 /// In the order of `docs/methods.md`.
@@ -30,12 +32,14 @@ pub(crate) const FAMILIES: &[Family] = &[
             "scaled.rs",
         ],
         cited: true,
+        has_facts: false,
     },
     Family {
         title: "Processes",
         folder: "crates/sde/src",
         support: &["lib.rs", "error.rs", "forward.rs", "process.rs"],
         cited: true,
+        has_facts: false,
     },
     Family {
         title: "Solvers",
@@ -55,55 +59,84 @@ pub(crate) const FAMILIES: &[Family] = &[
             "variation.rs",
         ],
         cited: true,
+        has_facts: false,
     },
     Family {
         title: "Operators",
         folder: "crates/physics/src/operators",
         support: &["mod.rs", "boundary.rs", "compose"],
         cited: false,
+        has_facts: false,
     },
     Family {
         title: "Compositions of operators",
         folder: "crates/physics/src/operators/compose",
         support: &["mod.rs"],
         cited: false,
+        has_facts: false,
     },
     Family {
         title: "Noise",
         folder: "crates/physics/src/noise",
         support: &["mod.rs", "anscombe.rs", "host.rs"],
         cited: false,
+        has_facts: false,
     },
     Family {
         title: "Data terms",
         folder: "crates/fidelity/src/losses",
         support: &["mod.rs", "stacked.rs"],
         cited: true,
+        has_facts: false,
     },
     Family {
         title: "Priors",
         folder: "crates/fidelity/src/prior",
         support: &["mod.rs", "difference.rs"],
         cited: true,
+        has_facts: false,
     },
     Family {
         title: "Guidance",
         folder: "crates/fidelity/src/guidance",
-        support: &["mod.rs", "isotropic.rs"],
+        support: &["mod.rs"],
         cited: true,
+        has_facts: true,
+    },
+    Family {
+        title: "Covariances of the denoised image",
+        folder: "crates/fidelity/src/covariance",
+        support: &["mod.rs"],
+        cited: true,
+        has_facts: false,
     },
     Family {
         title: "Posterior samplers",
         folder: "crates/samplers/src",
         support: &[
             "lib.rs",
+            "descent.rs",
             "draw.rs",
             "error.rs",
+            "fresh.rs",
+            "likelihood_step.rs",
             "measurement.rs",
+            "particles",
+            "rounds.rs",
             "sampler.rs",
+            "split_gibbs.rs",
+            "travel.rs",
             "walk.rs",
         ],
         cited: true,
+        has_facts: true,
+    },
+    Family {
+        title: "Particle samplers",
+        folder: "crates/samplers/src/particles",
+        support: &["mod.rs", "resampling.rs"],
+        cited: true,
+        has_facts: true,
     },
 ];
 

@@ -5,7 +5,12 @@ pub(crate) struct Header {
     /// The first sentence.
     pub(crate) summary: String,
     pub(crate) links: Vec<Link>,
+    /// What the list items `- LABEL: text.` say.
+    facts: Vec<(String, String)>,
 }
+
+/// What the header of a method of posterior sampling says in list items, as columns of `docs/methods.md`.
+pub(crate) const FACTS: [&str; 4] = ["Needs", "Cost", "Gaussian prior", "Use"];
 
 /// A source on the web.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,8 +32,21 @@ impl Header {
         Self {
             summary: first_sentence(&summary).to_owned(),
             links: links(&lines.join(" ")),
+            facts: lines.iter().filter_map(|line| fact(line)).collect(),
         }
     }
+
+    /// The text of the list item with this label.
+    pub(crate) fn fact(&self, label: &str) -> Option<&str> {
+        let (_, text) = self.facts.iter().find(|(found, _)| found == label)?;
+        Some(text)
+    }
+}
+
+/// Label and text of a list item `- LABEL: text.`.
+fn fact(line: &str) -> Option<(String, String)> {
+    let (label, text) = line.strip_prefix("- ")?.split_once(": ")?;
+    Some((label.to_owned(), text.trim_end_matches('.').to_owned()))
 }
 
 /// Up to the first full stop that a capital letter follows, without heading marks and without the stop.
@@ -120,6 +138,15 @@ use std::fmt; // https://not.in/the/header
     fn a_bare_arxiv_address_is_labelled_by_its_number() {
         let links = Header::parse("//! A, <https://arxiv.org/abs/2006.11239>.").links;
         assert_eq!(links[0].label, "arXiv:2006.11239");
+    }
+
+    #[test]
+    fn facts_are_found_by_their_label() {
+        let header =
+            Header::parse("//! A method.\n//!\n//! - Needs: an operator.\n//! - Use: often.\n");
+        assert_eq!(header.fact("Needs"), Some("an operator"));
+        assert_eq!(header.fact("Use"), Some("often"));
+        assert_eq!(header.fact("Cost"), None);
     }
 
     #[test]

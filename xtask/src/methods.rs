@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::families::{FAMILIES, Family};
-use crate::header::Header;
+use crate::header::{FACTS, Header};
 use crate::outcome::{Failure, Finding, Outcome, none};
 use crate::workspace::Workspace;
 
@@ -68,13 +68,25 @@ fn page(root: &Path) -> Outcome<String> {
             .iter()
             .map(|file| row(family, file))
             .collect::<Outcome<_>>()?;
-        let heading = format!(
-            "\n## {}\n\n| method | what | source |\n|---|---|---|\n",
-            family.title
-        );
-        let _ = write!(page, "{heading}{}", rows.concat());
+        let _ = write!(page, "{}{}", heading(family), rows.concat());
     }
     Ok(page)
+}
+
+fn heading(family: &Family) -> String {
+    let facts = facts_of(family).map(|fact| format!(" {fact} |"));
+    let rules = facts_of(family).map(|_| "---|");
+    format!(
+        "\n## {}\n\n| method | what |{} source |\n|---|---|{}---|\n",
+        family.title,
+        facts.collect::<String>(),
+        rules.collect::<String>()
+    )
+}
+
+/// The facts that are columns of a family's table.
+fn facts_of(family: &Family) -> impl Iterator<Item = &'static str> {
+    FACTS.into_iter().filter(|_| family.has_facts)
 }
 
 fn row(family: &Family, file: &Path) -> Outcome<String> {
@@ -89,23 +101,28 @@ fn row(family: &Family, file: &Path) -> Outcome<String> {
         _ => (stem.clone(), format!("{stem}.rs")),
     };
     let path = format!("{}/{tail}", family.folder);
-    Ok(format_row(&name, &path, &Header::parse(&source)))
+    let facts: Vec<&str> = facts_of(family).collect();
+    Ok(format_row(&name, &path, &Header::parse(&source), &facts))
 }
 
-fn format_row(name: &str, path: &str, header: &Header) -> String {
+fn format_row(name: &str, path: &str, header: &Header, facts: &[&str]) -> String {
     // Links to Rust items lead nowhere from a page, and a bare `|` would end the cell.
-    let summary = header
-        .summary
-        .replace("[`", "`")
-        .replace("`]", "`")
-        .replace('|', "\\|");
+    let cell = |text: &str| {
+        let plain = text.replace("[`", "`").replace("`]", "`");
+        plain.replace('|', "\\|")
+    };
+    let facts: String = facts
+        .iter()
+        .map(|fact| format!(" {} |", cell(header.fact(fact).unwrap_or_default())))
+        .collect();
     let links: Vec<String> = header
         .links
         .iter()
         .map(|link| format!("[{}]({})", link.label, link.url))
         .collect();
     format!(
-        "| [`{name}`](../{path}) | {summary} | {} |\n",
+        "| [`{name}`](../{path}) | {} |{facts} {} |\n",
+        cell(&header.summary),
         links.join(", ")
     )
 }
@@ -119,8 +136,17 @@ mod tests {
         let header =
             Header::parse("//! The law of [`Prior`] p(y|x).\n//!\n//! <https://arxiv.org/abs/1>");
         assert_eq!(
-            format_row("law", "crates/a/src/law.rs", &header),
+            format_row("law", "crates/a/src/law.rs", &header, &[]),
             "| [`law`](../crates/a/src/law.rs) | The law of `Prior` p(y\\|x) | [arXiv:1](https://arxiv.org/abs/1) |\n"
+        );
+    }
+
+    #[test]
+    fn facts_are_columns() {
+        let header = Header::parse("//! A law.\n//!\n//! - Needs: [`Svd`] of |A|.\n");
+        assert_eq!(
+            format_row("law", "law.rs", &header, &["Needs", "Cost"]),
+            "| [`law`](../law.rs) | A law | `Svd` of \\|A\\| |  |  |\n"
         );
     }
 

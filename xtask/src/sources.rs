@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::families::{FAMILIES, entries};
-use crate::header::Header;
+use crate::header::{FACTS, Header};
 use crate::outcome::{Failure, Finding, Outcome};
 
 /// Where the project's own texts lie, beside the files at the root.
-const FOLDERS: &[&str] = &[".cargo", ".ci", "crates", "docs", "examples", "xtask"];
+const FOLDERS: &[&str] = &[
+    ".cargo", ".ci", "bench", "crates", "docs", "examples", "xtask",
+];
 
 /// Lines of one file: longer ones hold more than one thing.
 const LONGEST: usize = 500;
@@ -39,6 +41,9 @@ pub(crate) fn check(root: &Path) -> Outcome<Vec<Finding>> {
         for path in family.files(root)? {
             let text = fs::read_to_string(&path).map_err(|source| Failure::io(&path, source))?;
             findings.extend(without_source(&relative(root, &path), &text));
+            if family.has_facts {
+                findings.extend(without_facts(&relative(root, &path), &text));
+            }
         }
     }
     Ok(findings)
@@ -139,6 +144,20 @@ fn without_source(file: &str, text: &str) -> Option<Finding> {
     })
 }
 
+/// The facts that a header of a method of posterior sampling lacks.
+fn without_facts(file: &str, text: &str) -> Vec<Finding> {
+    let header = Header::parse(text);
+    let missing = FACTS.iter().filter(|fact| header.fact(fact).is_none());
+    missing
+        .map(|fact| Finding {
+            file: file.to_owned(),
+            line: 1,
+            found: format!("a header without `- {fact}: ..`"),
+            expected: "a list item on one line, a column of docs/methods.md".to_owned(),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +220,15 @@ mod tests {
     fn a_method_needs_a_source() {
         assert!(without_source("a.rs", "//! A method.\n").is_some());
         assert!(without_source("a.rs", "//! A method.\n//! <https://arxiv.org/abs/1>\n").is_none());
+    }
+
+    #[test]
+    fn every_fact_must_be_there() {
+        let whole = "//! A method.\n//!\n//! - Needs: x.\n//! - Cost: x.\n//! - Gaussian prior: x.\n//! - Use: x.\n";
+        assert!(without_facts("a.rs", whole).is_empty());
+        assert_eq!(
+            without_facts("a.rs", "//! A method.\n//! - Needs: x.\n").len(),
+            3
+        );
     }
 }
