@@ -1,8 +1,8 @@
 //! Pearson's chi-square test and its p-value.
 //!
 //! `P(chi^2_k > x) = Q(k/2, x/2)` with the regularised upper incomplete gamma function
-//! `Q(a + 1, y) = Q(a, y) + y^a e^{-y} / Gamma(a + 1)`, `Q(1/2, y) = erfc(sqrt(y))`, `Q(1, y) = e^{-y}`: a sum of positive
-//! terms, <https://dlmf.nist.gov/8.8.E6>.
+//! `Q(a + 1, y) = Q(a, y) + y^a e^{-y} / Gamma(a + 1)`, `Q(1/2, y) = erfc(sqrt(y))`, `Q(1, y) = e^{-y}`: a sum of
+//! positive terms, <https://dlmf.nist.gov/8.8.E6>.
 
 /// A statistic that follows the chi-square law under the hypothesis.
 ///

@@ -1,9 +1,9 @@
 //! Coverage of pixel-wise credible intervals.
 //!
 //! The central interval of level `q` of `k` sorted draws is `[x_(h), x_(k+1-h)]` with `h = (k + 1)(1 - q)/2`, linear
-//! between neighbours where `h` is no integer. A truth that follows the law of the draws and is independent of them falls
-//! into each of the `k + 1` gaps with the same chance, so the interval holds it with probability `q`, however few draws
-//! there are: exactly so for integer `h`.
+//! between neighbours where `h` is no integer. A truth that follows the law of the draws and is independent of them
+//! falls into each of the `k + 1` gaps with the same chance, so the interval holds it with probability `q`, however few
+//! draws there are: exactly so for integer `h`.
 //!
 //! Hyndman & Fan 1996, definition 6, <https://doi.org/10.1080/00031305.1996.10473566>.
 

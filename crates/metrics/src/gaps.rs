@@ -1,10 +1,10 @@
 //! Draws of a pixel as counts between some of them.
 //!
-//! Sorted, `e_1 <= .. <= e_m`, the first `m` draws are the edges of gaps, and of a further draw only the gap is counted that it
-//! falls in; with the smallest and the largest of all draws, `e_0` and `e_(m+1)`, there are `m + 1` gaps with
-//! `c_0, .., c_m` further draws. The rank of each edge among all draws is known, `R_j = j + c_0 + .. + c_(j-1)`: so an order
-//! statistic `x_(h)` with `R_j <= h <= R_(j+1)` is certain to lie in `[e_j, e_(j+1)]`. There it is taken to be linear in the
-//! rank.
+//! Sorted, `e_1 <= .. <= e_m`, the first `m` draws are the edges of gaps, and of a further draw only the gap is counted
+//! that it falls in; with the smallest and the largest of all draws, `e_0` and `e_(m+1)`, there are `m + 1` gaps with
+//! `c_0, .., c_m` further draws. The rank of each edge among all draws is known, `R_j = j + c_0 + .. + c_(j-1)`: so an
+//! order statistic `x_(h)` with `R_j <= h <= R_(j+1)` is certain to lie in `[e_j, e_(j+1)]`. There it is taken to be
+//! linear in the rank.
 
 use crate::draws::SortedDraws;
 

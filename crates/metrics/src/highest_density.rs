@@ -1,12 +1,14 @@
 //! Coverage of highest-density credible sets.
 //!
-//! The set of level `q` is `{x : log p(x | y) >= t}`, where draws have a log density above `t` with probability `q`. For `k`
-//! draws `t` is the order statistic at the place `h = (k + 1)(1 - q)` of their log densities, linear between neighbours. The
-//! log density of a truth that follows the law of the draws falls into each of the `k + 1` gaps with the same chance, so
-//! the set holds it with probability `q`: exactly so for integer `h`. Only differences of log densities matter.
+//! The set of level `q` is `{x : log p(x | y) >= t}`, where draws have a log density above `t` with probability `q`.
+//! For `k` draws `t` is the order statistic at the place `h = (k + 1)(1 - q)` of their log densities, linear between
+//! neighbours. The log density of a truth that follows the law of the draws falls into each of the `k + 1` gaps with
+//! the same chance, so the set holds it with probability `q`: exactly so for integer `h`. Only differences of log
+//! densities matter.
 //!
 //! Draws with weights `w_i` that sum to one: in ascending order of density, `x_(i)` has the place
-//! `K (w_1 + .. + w_(i-1) + w_i/2) + 1/2`, `K = 1/(w_1^2 + .. + w_k^2)`, and `h = (K + 1)(1 - q)`; equal weights give `i`.
+//! `K (w_1 + .. + w_(i-1) + w_i/2) + 1/2`, `K = 1/(w_1^2 + .. + w_k^2)`, and `h = (K + 1)(1 - q)`; equal weights give
+//! `i`.
 //!
 //! Zach, Haouchat & Unser 2026, <https://arxiv.org/abs/2509.12821>.
 

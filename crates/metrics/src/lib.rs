@@ -10,6 +10,8 @@
 //! [`crps()`] and [`energy_score()`], and by [`mmse_gap()`]; where exact draws exist, by
 //! [`sliced_wasserstein()`] and [`max_sliced_wasserstein()`].
 //!
+//! The Cargo feature `perceptual` adds the module of that name: LPIPS and FID, by networks whose weights the caller has.
+//!
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use tweedie_metrics::{Welford, psnr, ssim};
@@ -33,6 +35,8 @@ mod gaps;
 mod highest_density;
 mod interval;
 mod mmse_gap;
+#[cfg(feature = "perceptual")]
+pub mod perceptual;
 mod psnr;
 mod quantiles;
 mod sbc;

@@ -55,11 +55,11 @@ pub fn sliced_wasserstein<const D: usize>(
 /// Max-sliced Wasserstein distance of order `order` (1, 2, ..): a lower bound of the maximum over all
 /// directions, reached by climbing from the best of `directions` random ones.
 ///
-/// A step goes to the unit vector along the gradient, `sum_ij w_ij |d_ij|^{p-1} sign(d_ij) (x_i - y_j)`
-/// with `d_ij = theta . (x_i - y_j)` and the coupling `w` of this direction, as long as the distance
-/// grows. The end is a local maximum, or a corner near one where two couplings meet; more random
-/// directions make the global one likelier. Never below the average that [`sliced_wasserstein`] takes over the same directions.
-/// Samples, reading and order as there.
+/// A step goes to the unit vector along the gradient, `sum_ij w_ij |d_ij|^{p-1} sign(d_ij) (x_i - y_j)` with
+/// `d_ij = theta . (x_i - y_j)` and the coupling `w` of this direction, as long as the distance grows. The end is a
+/// local maximum, or a corner near one where two couplings meet; more random directions make the global one likelier.
+/// Never below the average that [`sliced_wasserstein`] takes over the same directions. Samples, reading and order as
+/// there.
 ///
 /// # Panics
 ///

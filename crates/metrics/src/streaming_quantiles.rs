@@ -1,11 +1,11 @@
 //! Quantiles of draws that arrive in batches, pixel by pixel, in bounded memory.
 //!
 //! `Q(p) = x_(h)`, `h = (k + 1) p`, of `k` sorted draws; linear between neighbours, and never beyond the first and the
-//! last: Hyndman & Fan 1996, definition 6, <https://doi.org/10.1080/00031305.1996.10473566>. Two such quantiles bound the
-//! interval of [`coverage`](crate::coverage()).
+//! last: Hyndman & Fan 1996, definition 6, <https://doi.org/10.1080/00031305.1996.10473566>. Two such quantiles bound
+//! the interval of [`coverage`](crate::coverage()).
 //!
-//! The first draws are kept. Further ones are counted in the gaps between them, which tells for certain between which two of
-//! the first draws an order statistic of all draws lies; in between it is interpolated.
+//! The first draws are kept. Further ones are counted in the gaps between them, which tells for certain between which
+//! two of the first draws an order statistic of all draws lies; in between it is interpolated.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 

@@ -11,8 +11,8 @@ fn rng(seed: u64) -> Rng {
     Rng::seeded(seed, &device()).with_dtype(DType::F64)
 }
 
-/// Log densities, but for a constant of each test, of exact truths and of draws whose spread is `spread` times too large, for
-/// the normal law of covariance `diag(1, 1/4, 1/9)` times a scale of each test.
+/// Log densities, but for a constant of each test, of exact truths and of draws whose spread is `spread` times too
+/// large, for the normal law of covariance `diag(1, 1/4, 1/9)` times a scale of each test.
 fn log_densities(draws: usize, spread: f64, seed: u64) -> (Tensor<1>, Tensor<2>) {
     let mut rng = rng(seed);
     let constant: Tensor<2> = rng.normal([TESTS, 1]) * 50.0;

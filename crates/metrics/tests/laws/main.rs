@@ -8,6 +8,8 @@ mod highest_density;
 mod host;
 #[cfg(test)]
 mod mmse_gap;
+#[cfg(all(test, feature = "perceptual"))]
+mod perceptual;
 #[cfg(test)]
 mod psnr;
 #[cfg(test)]

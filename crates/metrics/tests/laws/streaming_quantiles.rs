@@ -135,7 +135,8 @@ fn beyond_the_bound_they_are_off_by_what_is_documented() {
     }
 }
 
-/// For each law, level and pixel: the quantile and the order statistic lie in one gap of the first draws, or beyond them.
+/// For each law, level and pixel: the quantile and the order statistic lie in one gap of the first draws, or beyond
+/// them.
 #[test]
 fn the_order_statistic_lies_in_the_same_gap_for_certain() {
     let (count, pixels) = (800, 40);
@@ -166,7 +167,8 @@ fn the_order_statistic_lies_in_the_same_gap_for_certain() {
 
 #[test]
 fn draws_that_repeat_are_no_interval() {
-    // Six in ten draws are 0 and the others spread over (0, 1): quantiles up to 0.6 are 0, and the law of the rest is uniform.
+    // Six in ten draws are 0 and the others spread over (0, 1): quantiles up to 0.6 are 0, and the law of the rest is
+    // uniform.
     let mut rng = Rng::seeded(5, &device()).with_dtype(DType::F64);
     let uniform: Tensor<2> = rng.uniform([2000, 50]);
     let draws = ((uniform - 0.6) * 2.5).clamp_min(0.0);
@@ -198,7 +200,8 @@ fn the_smallest_and_the_largest_are_exact_and_levels_never_cross() {
 
 #[test]
 fn the_first_draws_alone_would_fail() {
-    // The negative control: quantiles of the first draws, which hold as much memory, are off by their own sampling error.
+    // The negative control: quantiles of the first draws, which hold as much memory, are off by their own sampling
+    // error.
     let draws = normal(10_000, 300, 3);
     let first = draws.clone().narrow(0, 0, EXACT_DRAWS);
     let error = relative_error(&streamed(&first, &[0.5], 256), &expected(&draws, &[0.5]));
