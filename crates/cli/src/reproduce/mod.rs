@@ -1,10 +1,12 @@
-//! `tweedie reproduce`: published experiments, run again with the solvers of this program.
+//! `tweedie reproduce`: experiments whose answer is known or published, run again with the methods of this program.
 
+mod digits;
 mod gaussian_w2;
-mod law;
-mod published;
-mod schemes;
-mod spectrum;
+mod gmm;
+mod levy;
+mod probe;
+mod selection;
+mod toy;
 
 use std::process::ExitCode;
 
@@ -12,9 +14,10 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Outcome;
 
-/// Run a published experiment again
+/// Run an experiment again whose answer is known or published
 ///
-/// Prints our figures beside the published ones. Everything is computed on the CPU in double precision.
+/// Prints our figures beside those of others where there are any. Everything is computed on the CPU; where there is an exact
+/// denoiser, in double precision.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -23,13 +26,22 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Experiment {
+    Digits(digits::Arguments),
     #[command(name = "gaussian-w2")]
     GaussianW2(gaussian_w2::Arguments),
+    Levy(levy::Arguments),
+    #[command(name = "gmm-posterior")]
+    Gmm(gmm::Arguments),
+    Toy(toy::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.experiment {
+        Experiment::Digits(arguments) => digits::run(arguments)?,
         Experiment::GaussianW2(arguments) => gaussian_w2::run(arguments)?,
+        Experiment::Levy(arguments) => levy::run(arguments)?,
+        Experiment::Gmm(arguments) => gmm::run(arguments)?,
+        Experiment::Toy(arguments) => toy::run(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

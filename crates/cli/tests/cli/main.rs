@@ -4,9 +4,18 @@
 
 mod bad_input;
 mod data;
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "../../src/failure.rs"]
+mod failure;
+mod gmm;
+mod levy;
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "../../src/reproduce/probe.rs"]
+mod probe;
 mod reproduce;
 mod restore;
 mod resume;
 mod run;
 mod sample;
+mod toy;
 mod train;

@@ -4,17 +4,21 @@
 //! 20, `N` times in equal steps from 1 to `eps`, started at `N(0, I)`, with the exact score of a centred Gaussian. The
 //! figure is the Wasserstein distance between the law of the output and the prior.
 
+mod law;
+mod published;
+mod schemes;
+mod spectrum;
+
 use std::{fs, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use tweedie::core::TimeGrid;
 
-use super::{
+use self::{
     law::{Law, wasserstein},
     published::{POINTS, Published, Scheme, TABLE},
     schemes::{OURS, Problem},
-    spectrum,
 };
 use crate::failure::Outcome;
 
