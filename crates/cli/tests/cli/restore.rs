@@ -48,7 +48,10 @@ fn intervals_are_reported_with_what_they_hold() {
     place.succeed("restore --steps 3 --samples 3 --level 0.5 --out out");
     let intervals = &report(&place, "out")["intervals"];
     assert_eq!(intervals["level"], 0.5);
-    assert!(intervals["mean_width"].as_f64().unwrap() > 0.0, "{intervals}");
+    assert!(
+        intervals["mean_width"].as_f64().unwrap() > 0.0,
+        "{intervals}"
+    );
     let coverage = intervals["coverage"].as_f64().unwrap();
     assert!(coverage > 0.0 && coverage < 1.0, "{intervals}");
     for name in ["lower", "upper"] {

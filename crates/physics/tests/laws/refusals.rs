@@ -152,7 +152,10 @@ fn an_operator_by_name_is_what_it_can_do() {
         assert_eq!(config.image_shape(measurement), image, "{config:?}");
         (operator.linear().is_some(), operator.svd().is_some())
     };
-    assert_eq!(kinds(OperatorConfig::Inpainting { missing: 0.5 }), (true, true));
+    assert_eq!(
+        kinds(OperatorConfig::Inpainting { missing: 0.5 }),
+        (true, true)
+    );
     assert_eq!(kinds(OperatorConfig::Blur { sigma: 0.6 }), (true, true));
     assert_eq!(
         kinds(OperatorConfig::Tomography { angles: 5 }),

@@ -22,7 +22,8 @@ const SHOWN: std::ops::Range<f64> = 0.02..50.0;
 /// Writes `rows` as an SVG picture; of a method with several numbers of steps, the most.
 pub(super) fn save(rows: &[Row], path: &Path) -> Outcome<()> {
     let dims = distinct(rows.iter().map(|row| row.d));
-    let methods = distinct(rows.iter().map(|row| row.method));
+    // The axis points upwards.
+    let methods = distinct(rows.iter().rev().map(|row| row.method));
     let size = (PANEL * dims.len() as u32, LINE * (methods.len() as u32 + 4));
     let mut picture = String::new();
     {
@@ -36,7 +37,15 @@ pub(super) fn save(rows: &[Row], path: &Path) -> Outcome<()> {
                 .x_label_area_size(2 * LINE)
                 .y_label_area_size(PANEL / 2)
                 .build_cartesian_2d(SHOWN.log_scale(), methods.as_slice().into_segmented())?;
-            chart.configure_mesh().disable_y_mesh().draw()?;
+            chart
+                .configure_mesh()
+                .disable_y_mesh()
+                .y_labels(methods.len() + 1)
+                .y_label_formatter(&|level| match level {
+                    SegmentValue::Exact(name) | SegmentValue::CenterOf(name) => name.to_string(),
+                    SegmentValue::Last => String::new(),
+                })
+                .draw()?;
             for (index, dy) in distinct(rows.iter().map(|row| row.dy))
                 .into_iter()
                 .enumerate()
@@ -64,7 +73,7 @@ pub(super) fn save(rows: &[Row], path: &Path) -> Outcome<()> {
             chart
                 .configure_series_labels()
                 .position(SeriesLabelPosition::LowerRight)
-                .background_style(WHITE)
+                .background_style(WHITE.mix(0.7))
                 .draw()?;
         }
         sheet.present()?;
