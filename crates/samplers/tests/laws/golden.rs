@@ -5,13 +5,13 @@ use std::cell::RefCell;
 use burn::tensor::Tensor;
 use serde::Deserialize;
 use tweedie_core::{
-    Clipped, Denoiser, FullGaussian, Karras, Noise, Schedule, TimeGrid, VarianceExploding,
+    Clipped, Denoiser, FullGaussian, Karras, Noise, Schedule, Span, TimeGrid, VarianceExploding,
     VariancePreserving, value_and_vjp,
 };
 use tweedie_fidelity::{Ald, Dps, Guided, Isotropic, Mmps, NoisyFidelity, Pigdm, Posterior};
 use tweedie_physics::{FourierBlur, Inpainting, Svd, dot, pseudo_inverse_by_svd};
 use tweedie_samplers::{DpsConfig, DpsSampler};
-use tweedie_sde::{Reverse, pure_noise};
+use tweedie_sde::{Diffusion, Reverse, pure_noise};
 use tweedie_solvers::{Ddim, Ddpm, EulerMaruyama, Heun, Solver, integrate};
 use tweedie_testkit::{exact, golden, values};
 
@@ -43,6 +43,9 @@ struct Run {
     sde: String,
     solver: String,
     guidance: String,
+    /// Whether the process has pixels in [-1, 1].
+    #[serde(default)]
+    minus_one_one: bool,
     noise: Vec<Vec<f64>>,
     trajectory: Vec<f64>,
 }
@@ -179,6 +182,29 @@ fn guidance<A: Svd + 'static>(
     })
 }
 
+/// The reference's step for a process of any `alpha`: DDIM's with `1 - eta^2 (1 - r^2) = r^(2 alpha)`.
+struct Ancestral(f64);
+
+impl<P: Diffusion> Solver<P> for Ancestral {
+    type Memory = ();
+
+    fn step(
+        &self,
+        process: &P,
+        memory: &mut (),
+        x: Tensor<4>,
+        span: Span,
+        noise: &mut dyn Noise,
+    ) -> Tensor<4> {
+        let schedule = process.schedule();
+        let ratio = schedule.sigma(span.to) / schedule.sigma(span.from);
+        let eta = ((1.0 - ratio.powf(2.0 * self.0)) / (1.0 - ratio * ratio)).sqrt();
+        Ddim::new(eta)
+            .unwrap()
+            .step(process, memory, x, span, noise)
+    }
+}
+
 /// The scaled states after each step, the start first.
 fn states<S>(
     solver: &S,
@@ -233,7 +259,7 @@ fn replay(golden: &Golden, run: &Run) -> Vec<f64> {
         prior: golden.prior(),
         guidance,
     };
-    let symmetric = run.guidance != "norm";
+    let symmetric = run.minus_one_one || run.guidance != "norm";
     let posterior: Box<dyn Denoiser> = match symmetric {
         true => Box::new(Symmetric(posterior)),
         false => Box::new(posterior),
@@ -242,6 +268,7 @@ fn replay(golden: &Golden, run: &Run) -> Vec<f64> {
         "EulerSolver" => states(&EulerMaruyama, alpha, schedule, &posterior, steps),
         "HeunSolver" => states(&Heun, alpha, schedule, &posterior, steps),
         "DDPMSolver" => states(&Ddpm, alpha, schedule, &posterior, steps),
+        "AncestralSolver" => states(&Ancestral(alpha), alpha, schedule, &posterior, steps),
         "DDIMSolver" => states(&Ddim::new(0.0).unwrap(), alpha, schedule, &posterior, steps),
         other => panic!("no such solver: {other}"),
     };
@@ -268,7 +295,7 @@ fn guided_runs_follow_the_reference() {
         );
         count += 1;
     }
-    assert_eq!(count, 38);
+    assert_eq!(count, 74);
     // Negative control: the guidances differ.
     let swapped = |from: &str, to: &str| {
         let mut run = golden
