@@ -23,7 +23,11 @@ use serde::{Deserialize, Serialize};
 use tweedie_core::{Denoiser, Noise, Rng, Schedule, TimeGrid, combine};
 use tweedie_solvers::Step;
 
-use crate::{LikelihoodStep, Near, PosteriorSampler, SampleError, descent::Descent, walk::walk};
+use crate::{
+    LikelihoodStep, Near, PosteriorSampler, SampleError,
+    descent::Descent,
+    walk::{pure_noise, walk},
+};
 
 /// Settings of [`Daps`].
 ///
@@ -140,8 +144,7 @@ impl<S: Schedule, P, L> Daps<S, P, L> {
         L: LikelihoodStep<D>,
     {
         self.likelihood.require_shape(shape)?;
-        let sigma = self.schedule.sigma(self.grid.start());
-        let start = noise.normal(shape).mul_scalar(sigma);
+        let start = pure_noise(&self.schedule, &self.grid, shape, noise);
         let (mut round, count) = (0, self.grid.steps() as f64);
         walk(
             &self.schedule,

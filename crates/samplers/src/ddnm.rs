@@ -28,7 +28,7 @@ use crate::{
     Measurement, PosteriorSampler, SampleError,
     error::{require, require_share},
     travel::Travel,
-    walk::DAMAGED,
+    walk::{DAMAGED, pure_noise},
 };
 
 /// Settings of [`DdnmPlus`].
@@ -151,8 +151,7 @@ impl<S: Schedule, P, A, const Y: usize> DdnmPlus<S, P, A, Y> {
     {
         self.measurement.require_shape(shape)?;
         let operator = &self.measurement.operator;
-        let sigma = self.schedule.sigma(self.grid.start());
-        let start = noise.normal(shape).mul_scalar(sigma);
+        let start = pure_noise(&self.schedule, &self.grid, shape, noise);
         let spectrum = self.measurement.spectrum(&start);
         let blind = spectrum.seen.clone().bool_not();
         self.travel.walk(

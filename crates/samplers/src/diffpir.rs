@@ -23,7 +23,7 @@ use tweedie_solvers::Step;
 use crate::{
     PosteriorSampler, SampleError,
     error::{require_positive, require_share},
-    walk::{DAMAGED, walk},
+    walk::{DAMAGED, pure_noise, walk},
 };
 
 /// Settings of [`DiffPir`], in the names of the paper.
@@ -137,8 +137,7 @@ impl<S: Schedule, P, F> DiffPir<S, P, F> {
         F: Proximal<D>,
     {
         let DiffPirConfig { lambda, zeta } = self.config;
-        let sigma = self.schedule.sigma(self.grid.start());
-        let start = noise.normal(shape).mul_scalar(sigma);
+        let start = pure_noise(&self.schedule, &self.grid, shape, noise);
         walk(
             &self.schedule,
             &self.grid,

@@ -26,7 +26,7 @@ use crate::{
     PosteriorSampler, SampleError,
     error::{require_non_negative, require_share},
     measurement::require_shape,
-    walk::walk,
+    walk::{pure_noise, walk},
 };
 
 /// Settings of [`DpsSampler`].
@@ -142,8 +142,7 @@ impl<S: Schedule, P, A, const Y: usize> DpsSampler<S, P, A, Y> {
     {
         require_shape(&self.operator, &self.y, shape)?;
         let DpsConfig { zeta, eta } = self.config;
-        let sigma = self.schedule.sigma(self.grid.start());
-        let start = noise.normal(shape).mul_scalar(sigma);
+        let start = pure_noise(&self.schedule, &self.grid, shape, noise);
         walk(
             &self.schedule,
             &self.grid,

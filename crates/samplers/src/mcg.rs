@@ -25,7 +25,7 @@ use tweedie_solvers::Step;
 use crate::{
     Measurement, PosteriorSampler, SampleError,
     error::{require_non_negative, require_share},
-    walk::walk,
+    walk::{pure_noise, walk},
 };
 
 /// Settings of [`Mcg`].
@@ -149,8 +149,7 @@ impl<S: Schedule, P, A, const Y: usize> Mcg<S, P, A, Y> {
         A: LinearOperator<X, Y>,
     {
         self.measurement.require_shape(shape)?;
-        let sigma = self.schedule.sigma(self.grid.start());
-        let start = noise.normal(shape).mul_scalar(sigma);
+        let start = pure_noise(&self.schedule, &self.grid, shape, noise);
         walk(
             &self.schedule,
             &self.grid,

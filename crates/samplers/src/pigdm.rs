@@ -25,7 +25,7 @@ use tweedie_solvers::Step;
 use crate::{
     Measurement, PosteriorSampler, SampleError,
     error::{require_positive, require_share},
-    walk::{DAMAGED, walk},
+    walk::{DAMAGED, pure_noise, walk},
 };
 
 /// Settings of [`PigdmSampler`].
@@ -142,8 +142,7 @@ impl<S: Schedule, P, A, const Y: usize> PigdmSampler<S, P, A, Y> {
         A: LinearOperator<X, Y>,
     {
         self.measurement.require_shape(shape)?;
-        let sigma = self.schedule.sigma(self.grid.start());
-        let start = noise.normal(shape).mul_scalar(sigma);
+        let start = pure_noise(&self.schedule, &self.grid, shape, noise);
         walk(
             &self.schedule,
             &self.grid,

@@ -25,7 +25,7 @@ use crate::{
     Measurement, PosteriorSampler, SampleError,
     error::require_share,
     travel::Travel,
-    walk::{DAMAGED, Level},
+    walk::{DAMAGED, Level, pure_noise},
 };
 
 /// Settings of [`Repaint`].
@@ -160,8 +160,7 @@ impl<S: Schedule, P> Repaint<S, P> {
         P: Denoiser,
     {
         self.measurement.require_shape(shape)?;
-        let sigma = self.schedule.sigma(self.grid.start());
-        let start = noise.normal(shape).mul_scalar(sigma);
+        let start = pure_noise(&self.schedule, &self.grid, shape, noise);
         self.travel.walk(
             &self.schedule,
             &self.grid,

@@ -58,6 +58,16 @@ impl DdimStep {
     }
 }
 
+/// `N(0, sigma^2 I)` at the first time of `grid`: the unscaled start of a run about which nothing is known.
+pub(crate) fn pure_noise<const D: usize>(
+    schedule: &dyn Schedule,
+    grid: &TimeGrid,
+    shape: [usize; D],
+    noise: &mut dyn Noise<D>,
+) -> Tensor<D> {
+    noise.normal(shape).mul_scalar(schedule.sigma(grid.start()))
+}
+
 /// Walks `start`, an unscaled state at the first time of `grid`, to its last; the observer sees the scaled states.
 ///
 /// A state that is not finite ends in [`SampleError::Diverged`] with `advice`.
