@@ -208,6 +208,9 @@ fn z(score: &Score, draws: usize) -> [f64; 2] {
 fn only_exact_draws_score_as_exact_draws() {
     const SIGNALS: usize = 300;
     const DRAWS: usize = 19;
+    assert_eq!(LEVEL, 0.9, "the published level");
+    // 10 log10(20/19).
+    assert!((exact_gap(DRAWS) - 0.222_763_947).abs() < 1e-9);
     for operator in &OPERATORS {
         let problem = problem(operator, SIGNALS);
         let signals = &problem.tests;
