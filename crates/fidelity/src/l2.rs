@@ -4,7 +4,9 @@ use burn::tensor::Tensor;
 use tweedie_physics::{ConjugateGradient, ForwardOperator, LinearOperator, squared_norm};
 
 use crate::{
-    DataFidelity, FidelityError, Gradient, Proximal, error::require_positive, misfit::misfit,
+    DataFidelity, FidelityError, Gradient, Proximal, Smooth,
+    error::{require_non_negative, require_positive},
+    misfit::misfit,
 };
 
 /// `f(x) = |A(x) - y|^2 / (2 noise_std^2)`.
@@ -30,6 +32,7 @@ pub struct L2<A, const Y: usize = 4> {
     operator: A,
     y: Tensor<Y>,
     noise_std: f64,
+    operator_norm: Option<f64>,
     cg: ConjugateGradient,
 }
 
@@ -45,7 +48,23 @@ impl<A, const Y: usize> L2<A, Y> {
             operator,
             y,
             noise_std,
+            operator_norm: None,
             cg: ConjugateGradient::default(),
+        })
+    }
+
+    /// The same term for an operator of known norm `|A| >= 0`, such as
+    /// [`operator_norm`](tweedie_physics::operator_norm) finds: with it, the gradient of a linear `A` has the Lipschitz constant
+    /// `|A|^2/noise_std^2`.
+    ///
+    /// # Errors
+    /// Unless `norm` is finite and at least 0.
+    pub fn with_operator_norm(self, norm: f64) -> Result<Self, FidelityError> {
+        require_non_negative("operator norm", norm)?;
+        let operator_norm = Some(norm);
+        Ok(Self {
+            operator_norm,
+            ..self
         })
     }
 
@@ -56,6 +75,12 @@ impl<A, const Y: usize> L2<A, Y> {
 
     fn variance(&self) -> f64 {
         self.noise_std * self.noise_std
+    }
+}
+
+impl<A, const Y: usize> Smooth for L2<A, Y> {
+    fn lipschitz(&self) -> Option<f64> {
+        Some(self.operator_norm?.powi(2) / self.variance())
     }
 }
 
@@ -70,6 +95,13 @@ impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> DataFidelity<X> f
     fn value(&self, x: Tensor<X>) -> Tensor<1> {
         let misfit = misfit(&self.y, self.operator.forward(x));
         squared_norm(misfit).mul_scalar(0.5 / self.variance())
+    }
+
+    fn value_and_grad(&self, x: Tensor<X>) -> (Tensor<1>, Tensor<X>) {
+        let misfit = misfit(&self.y, self.operator.forward(x.clone()));
+        let value = squared_norm(misfit.clone()).mul_scalar(0.5 / self.variance());
+        let gradient = self.operator.vjp(x, misfit).div_scalar(-self.variance());
+        (value, gradient)
     }
 }
 

@@ -40,7 +40,7 @@ mod sum;
 
 pub use covariance::{Diagonal, Full, Isotropic, TweedieCovariance};
 pub use error::FidelityError;
-pub use fidelity::{DataFidelity, Gradient, Proximal};
+pub use fidelity::{DataFidelity, Gradient, Proximal, Smooth};
 pub use guidance::{
     Ald, Dps, GaussianGuidance, Guided, LgdMc, Mmps, NoisyFidelity, Pigdm, Posterior,
     ReconstructionGuidance, Sda, Tmpd,

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use tweedie_physics::ForwardOperator;
 
 use crate::{
-    DataFidelity, FidelityError, Gradient,
+    DataFidelity, FidelityError, Gradient, Smooth,
     error::{require_counts, require_positive},
     sum::sum,
 };
@@ -61,6 +61,8 @@ impl<A, const Y: usize> Amplitude<A, Y> {
         0.5 / (self.noise_std * self.noise_std)
     }
 }
+
+impl<A, const Y: usize> Smooth for Amplitude<A, Y> {}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for Amplitude<A, Y> {
     fn grad(&self, x: Tensor<X>) -> Tensor<X> {

@@ -9,8 +9,8 @@ use burn::tensor::Tensor;
 use tweedie_physics::{ForwardOperator, LinearOperator};
 
 use crate::{
-    Admm, DataFidelity, FidelityError, Gradient, Proximal, error::require_positive, shrink::shrink,
-    splitting::Splitting, sum::sum,
+    Admm, DataFidelity, FidelityError, Gradient, Proximal, Smooth, error::require_positive,
+    shrink::shrink, splitting::Splitting, sum::sum,
 };
 
 /// `f(x) = |A(x) - y|_1 / scale`.
@@ -74,6 +74,8 @@ impl<A, const Y: usize> L1<A, Y> {
         Ok(Self { splitting, ..self })
     }
 }
+
+impl<A, const Y: usize> Smooth for L1<A, Y> {}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for L1<A, Y> {
     fn grad(&self, x: Tensor<X>) -> Tensor<X> {

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use tweedie_physics::{ForwardOperator, LinearOperator};
 
 use crate::{
-    Admm, DataFidelity, FidelityError, Gradient, Proximal,
+    Admm, DataFidelity, FidelityError, Gradient, Proximal, Smooth,
     error::{require_counts, require_non_negative, require_positive},
     splitting::Splitting,
     sum::sum,
@@ -106,6 +106,8 @@ impl<A, const Y: usize> Poisson<A, Y> {
             .sub_scalar(self.background)
     }
 }
+
+impl<A, const Y: usize> Smooth for Poisson<A, Y> {}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for Poisson<A, Y> {
     fn grad(&self, x: Tensor<X>) -> Tensor<X> {

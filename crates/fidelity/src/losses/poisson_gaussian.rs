@@ -9,7 +9,7 @@
 use burn::tensor::Tensor;
 use tweedie_physics::ForwardOperator;
 
-use crate::{DataFidelity, FidelityError, Gradient, error::require_positive, sum::sum};
+use crate::{DataFidelity, FidelityError, Gradient, Smooth, error::require_positive, sum::sum};
 
 /// `f(x) = sum (A x - y)^2 / (2 v) + log(v)/2`, `v = gain A x + read_std^2`.
 ///
@@ -65,6 +65,8 @@ impl<A, const Y: usize> PoissonGaussian<A, Y> {
         (mean - self.y.clone(), variance)
     }
 }
+
+impl<A, const Y: usize> Smooth for PoissonGaussian<A, Y> {}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X>
     for PoissonGaussian<A, Y>

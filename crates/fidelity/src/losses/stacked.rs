@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::{DataFidelity, FidelityError, Gradient};
+use crate::{DataFidelity, FidelityError, Gradient, Smooth};
 
 /// The sum of functions of one image, as `-log p(y_1, y_2, .. | x)` is of independent measurements.
 ///
@@ -43,6 +43,12 @@ impl<T> Stacked<T> {
             .split_first()
             .expect("the constructor refuses an empty sum");
         others.iter().fold(of(first), |sum, term| sum + of(term))
+    }
+}
+
+impl<T: Smooth> Smooth for Stacked<T> {
+    fn lipschitz(&self) -> Option<f64> {
+        self.terms.iter().map(Smooth::lipschitz).sum()
     }
 }
 

@@ -7,7 +7,7 @@
 use burn::tensor::Tensor;
 use tweedie_core::{Denoiser, Score};
 
-use crate::{FidelityError, Gradient, error::require_positive};
+use crate::{FidelityError, Gradient, Smooth, error::require_positive};
 
 /// `grad f(x) = weight (x - D(x; sigma)) / sigma^2`, one evaluation of the denoiser.
 ///
@@ -46,6 +46,14 @@ impl<P> ScorePrior<P> {
             sigma,
             weight,
         })
+    }
+}
+
+impl<P> Smooth for ScorePrior<P> {
+    /// `weight / sigma^2`: exact where the prior is log-concave, since then `0 <= J_D <= I` (its Hessian is `(I - J_D)/sigma^2`).
+    /// For another prior, or a network, it holds as far as its Jacobian stays in that range.
+    fn lipschitz(&self) -> Option<f64> {
+        Some(self.weight / (self.sigma * self.sigma))
     }
 }
 

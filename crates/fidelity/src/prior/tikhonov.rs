@@ -7,8 +7,8 @@
 use burn::tensor::Tensor;
 use tweedie_physics::{ConjugateGradient, squared_norm};
 
-use super::difference::{adjoint, differences};
-use crate::{DataFidelity, FidelityError, Gradient, Proximal, error::require_positive};
+use super::difference::{NORM_SQUARED, adjoint, differences};
+use crate::{DataFidelity, FidelityError, Gradient, Proximal, Smooth, error::require_positive};
 
 #[derive(Clone, Copy, Debug)]
 enum Penalty {
@@ -64,6 +64,15 @@ impl Tikhonov {
             Penalty::Differences(_) => Penalty::Differences(cg),
         };
         Self { penalty, ..self }
+    }
+}
+
+impl Smooth for Tikhonov {
+    fn lipschitz(&self) -> Option<f64> {
+        Some(match self.penalty {
+            Penalty::Pixels => self.weight,
+            Penalty::Differences(_) => NORM_SQUARED * self.weight,
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 
 use super::difference::{Differences, NORM_SQUARED, adjoint, differences};
 use crate::{
-    DataFidelity, FidelityError, Gradient, Proximal,
+    DataFidelity, FidelityError, Gradient, Proximal, Smooth,
     error::{require_non_negative, require_positive},
     sum::sum,
 };
@@ -129,6 +129,13 @@ fn map2(
     f: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4>,
 ) -> Differences {
     [f(a, c), f(b, d)]
+}
+
+impl Smooth for TotalVariation {
+    /// `8 weight / epsilon`; none without smoothing.
+    fn lipschitz(&self) -> Option<f64> {
+        (self.epsilon > 0.0).then(|| NORM_SQUARED * self.weight / self.epsilon)
+    }
 }
 
 impl Gradient for TotalVariation {

@@ -11,8 +11,8 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use burn::tensor::Tensor;
 
 use crate::{
-    DataFidelity, FidelityError, Gradient, Proximal, error::require_positive, shrink::shrink,
-    sum::sum,
+    DataFidelity, FidelityError, Gradient, Proximal, Smooth, error::require_positive,
+    shrink::shrink, sum::sum,
 };
 
 /// An orthonormal wavelet.
@@ -186,6 +186,8 @@ fn rotate(x: Tensor<4>, axis: usize, by: usize) -> Tensor<4> {
     let ahead = x.clone().narrow(axis, by, length - by);
     Tensor::cat(vec![ahead, x.narrow(axis, 0, by)], axis)
 }
+
+impl Smooth for WaveletL1 {}
 
 impl Gradient for WaveletL1 {
     fn grad(&self, x: Tensor<4>) -> Tensor<4> {
