@@ -1,8 +1,6 @@
 //! `tweedie restore`: posterior samples of an image given a measurement of it.
 
 mod arguments;
-mod overview;
-mod problem;
 mod report;
 
 use std::{path::Path, process::ExitCode, time::Instant};
@@ -10,31 +8,35 @@ use std::{path::Path, process::ExitCode, time::Instant};
 use tweedie::{
     burn::tensor::Tensor,
     core::{Counted, Rng},
-    data::{Image, magma},
     samplers::{Draw, Draws, draw},
 };
 
 pub(crate) use arguments::Arguments;
-use problem::Problem;
 use report::Report;
 
 use crate::{
     device::DeviceName,
     failure::{Failure, Outcome},
     model,
+    overview::{self, painted},
     posterior::Recipe,
+    problem::{self, Problem},
+    quality::save_report,
     sheet::{columns, make_folder, save_sheet},
     steps::StepBar,
 };
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
-    let operator = arguments.operator_config().map_err(Failure::usage)?;
     let config = arguments.draw_config().map_err(Failure::usage)?;
     let device_name = device.name();
     let device = device.open()?;
     let (model, model_name) = model::open(arguments.checkpoint.as_deref(), &device)?;
-    let problem = Problem::pose(arguments, operator, &model, &device)?;
+    let fits = |[channels, height, width]: [usize; 3]| {
+        Ok(model.config().check_image(channels, height, width)?)
+    };
+    let posed = &arguments.problem;
+    let problem = Problem::pose(posed, model.config().image_size, fits, &device)?;
     make_folder(&arguments.out)?;
     println!(
         "{}: {} with {model_name}",
@@ -52,14 +54,14 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         prior: &prior,
         prior_variance: arguments.prior_variance,
         operator: &problem.operator,
-        operator_name: report::described(arguments).0,
+        operator_name: posed.described().0,
         y: &problem.measurement,
-        noise_std: arguments.noise_std,
+        noise_std: posed.noise_std,
         image: problem.image_shape,
     };
     let sampler = recipe.sampler()?;
     // Sampling must not read the numbers that made the measurement.
-    let rng = Rng::seeded(arguments.seed, &device).fork(problem::SAMPLING);
+    let rng = Rng::seeded(posed.seed, &device).fork(problem::SAMPLING);
     let bar = StepBar::new(&config);
     let start = Instant::now();
     let mut samples = Vec::new();
@@ -95,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         save_sheet(interval.lower, 1, &arguments.out.join("lower.png"))?;
         save_sheet(interval.upper, 1, &arguments.out.join("upper.png"))?;
     }
-    report.save(&arguments.out.join("report.json"))?;
+    save_report(&report, &arguments.out.join("report.json"))?;
     print!("{report}");
     println!("pictures and report.json: {}", arguments.out.display());
     Ok(ExitCode::SUCCESS)
@@ -124,12 +126,11 @@ fn write(folder: &Path, problem: &Problem, samples: Vec<Tensor<4>>, draws: &Draw
     if let Some(picture) = &std {
         picture.save(folder.join("std.png"))?;
     }
-    overview::save(problem, &samples, draws, std, &folder.join("overview.png"))
-}
-
-/// A standard-deviation map in colours, its largest value brightest.
-fn painted(std: &Tensor<4>) -> Outcome<Image> {
-    let shape = std.dims();
-    let map = Image::new(shape[1], shape[2], shape[3], std.try_to_vec_as::<f32>()?)?;
-    Ok(magma(&map, map.maximum()))
+    overview::save(
+        problem,
+        &samples,
+        &draws.mean,
+        std,
+        &folder.join("overview.png"),
+    )
 }

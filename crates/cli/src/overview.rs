@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use tweedie::{burn::tensor::Tensor, data::Image, samplers::Draws};
+use tweedie::{
+    burn::tensor::Tensor,
+    data::{Image, magma},
+};
 
-use super::problem::Problem;
-use crate::{failure::Outcome, sheet::save_sheet};
+use crate::{failure::Outcome, problem::Problem, sheet::save_sheet};
 
 /// Samples shown.
 const SAMPLES: usize = 4;
@@ -14,23 +16,30 @@ const SAMPLES: usize = 4;
 const HEIGHT: usize = 128;
 
 /// Writes the picture.
-pub(super) fn save(
+pub(crate) fn save(
     problem: &Problem,
     samples: &Tensor<4>,
-    draws: &Draws,
+    mean: &Tensor<4>,
     std: Option<Image>,
     path: &Path,
 ) -> Outcome<()> {
     let mut cells = Vec::new();
     cells.extend(problem.clean.clone().map(coloured));
     cells.push(coloured(problem.back_projection()));
-    cells.push(coloured(draws.mean.clone()));
+    cells.push(coloured(mean.clone()));
     cells.extend(std.map(|picture| picture.to_tensor(&samples.device())));
     for row in 0..samples.dims()[0].min(SAMPLES) {
         cells.push(coloured(samples.clone().slice(row..row + 1)));
     }
     let count = cells.len();
     save_sheet(enlarged(Tensor::cat(cells, 0)), count, path)
+}
+
+/// A map in colours from black for 0 to pale yellow for its largest value.
+pub(crate) fn painted(map: &Tensor<4>) -> Outcome<Image> {
+    let shape = map.dims();
+    let map = Image::new(shape[1], shape[2], shape[3], map.try_to_vec_as::<f32>()?)?;
+    Ok(magma(&map, map.maximum()))
 }
 
 /// Grey as red, green and blue.

@@ -6,16 +6,17 @@ use tweedie::{
     burn::tensor::{Device, Tensor},
     core::Rng,
     data::{Channels, Image, Phantoms},
-    models::Pretrained,
-    physics::{
-        AnyOperator, ConjugateGradient, GaussianNoise, Inpainting, NoiseModel, OperatorConfig,
-    },
+    physics::{AnyOperator, ConjugateGradient, GaussianNoise, Inpainting, NoiseModel},
 };
 
-use super::arguments::{ArgumentError, Arguments, OperatorName};
+mod arguments;
+
+pub(crate) use arguments::Arguments;
+use arguments::{ArgumentError, OperatorName};
+
 use crate::failure::{Failure, Outcome};
 
-/// Purposes of the random numbers of a restoration.
+/// Purposes of the random numbers.
 const NOISE: u64 = 0;
 /// The purpose of the samples' numbers.
 pub(crate) const SAMPLING: u64 = 1;
@@ -48,17 +49,19 @@ enum ProblemError {
 }
 
 impl Problem {
-    /// Reads or makes the image and the measurement.
+    /// Reads or makes the image and the measurement. `phantom` is the height and width of a phantom; `fits` refuses images of
+    /// a number of channels, a height and a width.
     pub(crate) fn pose(
         arguments: &Arguments,
-        config: Option<OperatorConfig>,
-        model: &Pretrained,
+        phantom: [usize; 2],
+        fits: impl FnOnce([usize; 3]) -> Outcome<()>,
         device: &Device,
     ) -> Outcome<Self> {
+        let config = arguments.operator_config().map_err(Failure::usage)?;
         let given = arguments.measurement.as_deref().map(load).transpose()?;
         let (name, shown) = match (&given, &arguments.measurement) {
             (Some(image), Some(path)) => (path.display().to_string(), image.clone()),
-            _ => (arguments.input.clone(), input(&arguments.input, model)?),
+            _ => (arguments.input.clone(), input(&arguments.input, phantom)?),
         };
         let [channels, height, width] = shown.shape();
         let shown_shape = [1, channels, height, width];
@@ -67,7 +70,7 @@ impl Problem {
             _ => shown_shape,
         };
         let [_, channels, height, width] = image_shape;
-        model.config().check_image(channels, height, width)?;
+        fits([channels, height, width])?;
         let operator = match (config, &arguments.mask) {
             (Some(config), _) => config.build(image_shape, device, arguments.seed)?,
             (None, Some(path)) => {
@@ -118,7 +121,7 @@ fn load(path: &Path) -> Outcome<Image> {
     Ok(Image::load(path, None)?)
 }
 
-fn input(name: &str, model: &Pretrained) -> Outcome<Image> {
+fn input(name: &str, [height, width]: [usize; 2]) -> Outcome<Image> {
     let Some(seed) = name.strip_prefix("phantom:") else {
         return load(Path::new(name));
     };
@@ -127,7 +130,6 @@ fn input(name: &str, model: &Pretrained) -> Outcome<Image> {
             found: name.to_owned(),
         })
     })?;
-    let [height, width] = model.config().image_size;
     Ok(Phantoms::new(seed, 1, height, width)?.image(0))
 }
 
