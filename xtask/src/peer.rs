@@ -305,7 +305,7 @@ fn built(name: &str) -> Outcome<PathBuf> {
     let mut command = process::cargo(["bench", "--no-run", "--message-format"]);
     command.args(["json-render-diagnostics", "--bench", name]);
     // The whole workspace's features, so that burn is not built once more.
-    command.args(["--package", "tweedie-cli", "--package", "tweedie-samplers"]);
+    command.args(["--package", "tweedie-cli", "--package", "tweedie"]);
     let messages = process::output(&mut command)?;
     let program = String::from_utf8_lossy(&messages)
         .lines()

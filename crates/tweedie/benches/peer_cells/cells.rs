@@ -5,15 +5,15 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use tweedie_core::{Denoiser, Rng, Schedule, TimeGrid, VarianceExploding, VariancePreserving};
-use tweedie_fidelity::{Ald, Dps, Isotropic, L2, Mmps, NoisyFidelity, Pigdm, Posterior};
-use tweedie_physics::{ForwardOperator, Inpainting};
-use tweedie_samplers::{
+use tweedie::burn::tensor::{Device, Tensor, TensorData};
+use tweedie::core::{Denoiser, Rng, Schedule, TimeGrid, VarianceExploding, VariancePreserving};
+use tweedie::fidelity::{Ald, Dps, Isotropic, L2, Mmps, NoisyFidelity, Pigdm, Posterior};
+use tweedie::physics::{ForwardOperator, Inpainting};
+use tweedie::samplers::{
     Ddrm, DdrmConfig, DiffPir, DiffPirConfig, DiffusionSampler, Measurement, PosteriorSampler,
 };
-use tweedie_sde::Reverse;
-use tweedie_solvers::{Ddim, Ddpm, EulerMaruyama, Solver};
+use tweedie::sde::Reverse;
+use tweedie::solvers::{Ddim, Ddpm, EulerMaruyama, Solver};
 
 pub(crate) const SHAPE: [usize; 4] = [8, 3, 64, 64];
 const NOISE_STD: f64 = 0.05;

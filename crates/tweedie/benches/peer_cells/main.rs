@@ -12,8 +12,8 @@ mod memory;
 
 use std::io::{self, BufRead, Write};
 
-use burn::tensor::Device;
 use serde_json::json;
+use tweedie::burn::tensor::Device;
 
 use cells::{Calls, Cell, cells};
 

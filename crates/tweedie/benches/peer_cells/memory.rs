@@ -3,13 +3,13 @@
 use std::io;
 use std::process::Command;
 
-use burn::tensor::Device;
-use tweedie_core::{Denoiser, NoiseLabel, Parametrisation, ScheduleConfig};
-use tweedie_fidelity::{Dps, Isotropic, Posterior};
-use tweedie_models::{Architecture, ImageDenoiser, ModelConfig, UNetConfig};
-use tweedie_samplers::DiffusionSampler;
-use tweedie_sde::Reverse;
-use tweedie_solvers::Ddpm;
+use tweedie::burn::tensor::Device;
+use tweedie::core::{Denoiser, NoiseLabel, Parametrisation, ScheduleConfig};
+use tweedie::fidelity::{Dps, Isotropic, Posterior};
+use tweedie::models::{Architecture, ImageDenoiser, ModelConfig, UNetConfig};
+use tweedie::samplers::DiffusionSampler;
+use tweedie::sde::Reverse;
+use tweedie::solvers::Ddpm;
 
 use crate::cells::{Free, SHAPE, ddrm, grid, measurement, preserving, run};
 
