@@ -6,6 +6,9 @@
 //! order statistic `x_(h)` with `R_j <= h <= R_(j+1)` is certain to lie in `[e_j, e_(j+1)]`. There it is taken to be
 //! linear in the rank.
 
+use burn::tensor::TensorData;
+use serde::{Deserialize, Serialize};
+
 use crate::draws::SortedDraws;
 
 /// Gaps of many pixels.
@@ -51,6 +54,45 @@ impl Gaps {
         let inside = self.inside.chunks_exact(self.count + 1);
         let pixels = self.edges.chunks_exact(self.count + 2).zip(inside);
         pixels.map(move |(edges, inside)| order_statistic(place, edges, inside))
+    }
+
+    pub(crate) fn record(&self) -> GapsRecord {
+        let gaps = [self.inside.len() / (self.count + 1), self.count + 1];
+        GapsRecord {
+            edges: TensorData::new(self.edges.clone(), [gaps[0], gaps[1] + 1]),
+            inside: TensorData::new(self.inside.clone(), gaps),
+        }
+    }
+}
+
+/// Draws of each pixel as counts between the first ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GapsRecord {
+    /// The smallest of all draws, the first draws in ascending order, and the largest of all, `[pixels, draws + 2]` in
+    /// `f64`; if a draw was not a number, the smallest is not.
+    pub edges: TensorData,
+    /// Further draws in each gap, `[pixels, draws + 1]` in `u32`.
+    pub inside: TensorData,
+}
+
+impl GapsRecord {
+    /// Gaps between `count` draws of each pixel, with `further` ones; none if they are not that.
+    pub(crate) fn restore(self, count: usize, pixels: usize, further: usize) -> Option<Gaps> {
+        let gaps = Gaps {
+            count,
+            edges: self.edges.as_slice().ok()?.to_vec(),
+            inside: self.inside.as_slice().ok()?.to_vec(),
+        };
+        let [edges, inside] = [count + 2, count + 1].map(|each| pixels.checked_mul(each));
+        let complete = edges == Some(gaps.edges.len()) && inside == Some(gaps.inside.len());
+        let edges = gaps.edges.chunks_exact(count + 2);
+        let mut rows = edges.zip(gaps.inside.chunks_exact(count + 1));
+        let valid = rows.all(|(edges, inside)| {
+            let counted: u64 = inside.iter().copied().map(u64::from).sum();
+            edges[0].is_nan() || (edges.is_sorted() && counted == further as u64)
+        });
+        (complete && valid).then_some(gaps)
     }
 }
 

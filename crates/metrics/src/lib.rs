@@ -5,6 +5,10 @@
 //! [`StreamingQuantiles`] their quantiles and the ends of an [`Interval`], and [`quantiles()`] are taken
 //! of draws that were kept.
 //!
+//! Whether Markov chains have converged, and how well their mean is known, is told by [`ChainMoments`] and
+//! [`Autocorrelation`] while they run, pixel by pixel in constant memory, and by [`StoredChains`] of draws of one
+//! number that were kept. What streams has a `record()`, from which it continues bit for bit.
+//!
 //! Whether draws from a posterior are right is judged by [`coverage()`] of their intervals and
 //! [`highest_density_coverage()`] of their sets, by the ranks of [`SbcRanks`], by the proper scores
 //! [`crps()`] and [`energy_score()`], and by [`mmse_gap()`]; where exact draws exist, by
@@ -26,6 +30,8 @@
 //! assert!(ssim(mean, reference).into_scalar::<f32>() > 0.999);
 //! ```
 
+mod autocorrelation;
+mod chain_moments;
 mod chi_square;
 mod coverage;
 mod crps;
@@ -35,27 +41,38 @@ mod gaps;
 mod highest_density;
 mod interval;
 mod mmse_gap;
+mod moments;
 #[cfg(feature = "perceptual")]
 pub mod perceptual;
 mod psnr;
 mod quantiles;
+mod record;
 mod sbc;
 mod sliced_wasserstein;
 mod ssim;
+mod stored_chains;
 mod streaming_quantiles;
 mod welford;
 
+pub use autocorrelation::{Autocorrelation, AutocorrelationRecord, CountedRecord};
+pub use chain_moments::{ChainMoments, ChainMomentsRecord, SumsRecord};
 pub use chi_square::ChiSquare;
 pub use coverage::{Coverage, coverage};
 pub use crps::crps;
 pub use energy_score::energy_score;
+pub use gaps::GapsRecord;
 pub use highest_density::highest_density_coverage;
 pub use interval::{Interval, tails};
 pub use mmse_gap::mmse_gap;
+pub use moments::MomentsRecord;
 pub use psnr::{mse, psnr};
 pub use quantiles::quantiles;
+pub use record::RecordError;
 pub use sbc::SbcRanks;
 pub use sliced_wasserstein::{max_sliced_wasserstein, sliced_wasserstein};
 pub use ssim::{SSIM_WINDOW, ssim};
-pub use streaming_quantiles::{EXACT_DRAWS, StreamingQuantiles};
-pub use welford::Welford;
+pub use stored_chains::{ChainsError, StoredChains};
+pub use streaming_quantiles::{
+    CountedDrawsRecord, EXACT_DRAWS, HeldRecord, StreamingQuantiles, StreamingQuantilesRecord,
+};
+pub use welford::{Welford, WelfordRecord};

@@ -8,10 +8,12 @@
 //! two of the first draws an order statistic of all draws lies; in between it is interpolated.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     draws::{SortedDraws, read, rows, whole_if_close},
-    gaps::Gaps,
+    gaps::{Gaps, GapsRecord},
+    record::{RecordError, is_float_of, require},
 };
 
 /// Draws up to which [`StreamingQuantiles`] are exact; about 3 kB a pixel are held from there on.
@@ -80,10 +82,7 @@ impl<const D: usize> StreamingQuantiles<D> {
     pub fn new(levels: &[f64]) -> Self {
         assert!(!levels.is_empty(), "at least one level is needed");
         for level in levels {
-            assert!(
-                (0.0..=1.0).contains(level),
-                "levels must lie in [0, 1], found {level}"
-            );
+            assert!(is_level(level), "levels must lie in [0, 1], found {level}");
         }
         Self {
             levels: levels.to_vec(),
@@ -142,6 +141,18 @@ impl<const D: usize> StreamingQuantiles<D> {
             (device, *dtype),
         ))
     }
+
+    /// Its state, from which [`StreamingQuantilesRecord::restore`] continues bit for bit.
+    pub fn record(&self) -> StreamingQuantilesRecord {
+        StreamingQuantilesRecord {
+            levels: self.levels.clone(),
+            counted: self.counted.as_ref().map(Counted::record),
+        }
+    }
+}
+
+fn is_level(level: &f64) -> bool {
+    (0.0..=1.0).contains(level)
 }
 
 impl<const D: usize> Counted<D> {
@@ -170,5 +181,117 @@ impl<const D: usize> Counted<D> {
             }
             Held::Counts(gaps) => places.flat_map(|place| gaps.at(place)).collect(),
         }
+    }
+
+    fn record(&self) -> CountedDrawsRecord {
+        CountedDrawsRecord {
+            shape: self.shape.to_vec(),
+            dtype: self.options.1,
+            count: self.count,
+            draws: match &self.draws {
+                Held::All(draws) => HeldRecord::All(TensorData::new(draws.clone(), [draws.len()])),
+                Held::Counts(gaps) => HeldRecord::Counts(gaps.record()),
+            },
+        }
+    }
+}
+
+/// The state of [`StreamingQuantiles`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamingQuantilesRecord {
+    /// The levels, in the order in which they were given.
+    pub levels: Vec<f64>,
+    /// The draws so far; none before the first.
+    pub counted: Option<CountedDrawsRecord>,
+}
+
+/// Draws, and of what kind they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountedDrawsRecord {
+    /// Of one draw, `[1, ...]`.
+    pub shape: Vec<usize>,
+    /// Of the draws that came.
+    pub dtype: DType,
+    /// How many came.
+    pub count: usize,
+    /// What is held of them.
+    pub draws: HeldRecord,
+}
+
+/// What is held of draws.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HeldRecord {
+    /// All of them in `f64`, one after another: fewer than [`EXACT_DRAWS`].
+    All(TensorData),
+    /// The first, and how many further ones lie between them.
+    Counts(GapsRecord),
+}
+
+impl StreamingQuantilesRecord {
+    /// The statistic whose record this is, of draws on `device`.
+    ///
+    /// # Errors
+    ///
+    /// If the record is of draws of another rank or type, or damaged.
+    pub fn restore<const D: usize>(
+        self,
+        device: &Device,
+    ) -> Result<StreamingQuantiles<D>, RecordError> {
+        let valid = !self.levels.is_empty() && self.levels.iter().all(is_level);
+        require(valid, "levels", "in [0, 1]")?;
+        let counted = self.counted.map(|counted| counted.restore(device));
+        Ok(StreamingQuantiles {
+            levels: self.levels,
+            counted: counted.transpose()?,
+        })
+    }
+}
+
+impl CountedDrawsRecord {
+    fn restore<const D: usize>(self, device: &Device) -> Result<Counted<D>, RecordError> {
+        let found = self.shape.len();
+        let shape: [usize; D] = self.shape.try_into().map_err(|_| RecordError::Rank {
+            name: "shape",
+            expected: D,
+            found,
+        })?;
+        let pixels = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n));
+        let pixels = pixels.filter(|pixels| shape[0] == 1 && *pixels > 0);
+        let pixels = pixels.ok_or(RecordError::Field {
+            name: "shape",
+            expected: "that of one draw",
+        })?;
+        if !is_float_of(self.dtype, device) {
+            return Err(RecordError::Type {
+                name: "dtype",
+                found: self.dtype,
+            });
+        }
+        let draws = match self.draws {
+            HeldRecord::All(draws) => {
+                let values = draws.as_slice::<f64>().unwrap_or_default().to_vec();
+                let held = (1..EXACT_DRAWS).contains(&self.count);
+                let valid =
+                    held && values.len() / self.count == pixels && values.len() % self.count == 0;
+                require(valid, "draws", "as many as were counted, in f64")?;
+                Held::All(values)
+            }
+            HeldRecord::Counts(gaps) => {
+                let further = self.count.checked_sub(EXACT_DRAWS);
+                let gaps = further.and_then(|further| gaps.restore(EXACT_DRAWS, pixels, further));
+                Held::Counts(gaps.ok_or(RecordError::Field {
+                    name: "draws",
+                    expected: "counts of all draws between sorted ones",
+                })?)
+            }
+        };
+        Ok(Counted {
+            shape,
+            options: (device.clone(), self.dtype),
+            count: self.count,
+            draws,
+        })
     }
 }

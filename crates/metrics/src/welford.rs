@@ -1,14 +1,15 @@
 //! Mean and variance of draws that arrive in batches.
 //!
-//! Two sets of `a` and `b` draws with means `m_a`, `m_b` and sums of squared deviations `S_a`, `S_b`
-//! are, together, `n = a + b` draws with
-//!
-//! `m = m_a + (b / n) d`, `S = S_a + S_b + (a b / n) d^2`, `d = m_b - m_a`.
-//!
-//! Chan, Golub & LeVeque 1983, eq. (2.1), <https://doi.org/10.1080/00031305.1983.10483115>;
-//! with `b = 1`, Welford 1962, <https://doi.org/10.1080/00401706.1962.10490022>.
+//! Batches merge by Chan, Golub & LeVeque 1983, eq. (2.1), <https://doi.org/10.1080/00031305.1983.10483115>;
+//! for batches of one draw that is Welford 1962, <https://doi.org/10.1080/00401706.1962.10490022>.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    moments::{Moments, MomentsRecord},
+    record::{RecordError, require},
+};
 
 /// Streaming mean and variance along the batch axis, elementwise.
 ///
@@ -31,15 +32,6 @@ use burn::tensor::Tensor;
 #[derive(Clone, Debug, Default)]
 pub struct Welford<const D: usize = 4> {
     moments: Option<Moments<D>>,
-}
-
-#[derive(Clone, Debug)]
-struct Moments<const D: usize> {
-    count: u64,
-    /// `[1, ...]`
-    mean: Tensor<D>,
-    /// Sum of squared deviations from the mean, `[1, ...]`.
-    squares: Tensor<D>,
 }
 
 impl<const D: usize> Welford<D> {
@@ -82,43 +74,45 @@ impl<const D: usize> Welford<D> {
     /// Unbiased variance of the draws, `S / (n - 1)`, `[1, ...]`; `None` before the second.
     pub fn variance(&self) -> Option<Tensor<D>> {
         let moments = self.moments.as_ref().filter(|moments| moments.count > 1)?;
-        Some(moments.squares.clone() / (moments.count - 1) as f64)
+        Some(moments.variance())
     }
 
     /// Square root of [`variance`](Self::variance).
     pub fn std(&self) -> Option<Tensor<D>> {
         self.variance().map(Tensor::sqrt)
     }
-}
 
-impl<const D: usize> Moments<D> {
-    fn of(draws: Tensor<D>) -> Self {
-        let count = draws.dims()[0] as u64;
-        // Differences from one of the draws: an offset that all share takes no digits.
-        let origin = draws.clone().narrow(0, 0, 1);
-        let differences = draws - origin.clone();
-        let shift = differences.clone().mean_dim(0);
-        let squares = (differences - shift.clone()).square().sum_dim(0);
-        Self {
-            count,
-            mean: origin + shift,
-            squares,
+    /// Its state, from which [`WelfordRecord::restore`] continues bit for bit.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the state cannot be read from its device.
+    pub fn record(&self) -> WelfordRecord {
+        WelfordRecord {
+            moments: self.moments.as_ref().map(Moments::record),
         }
     }
+}
 
-    fn merge(self, other: Self) -> Self {
-        assert_eq!(
-            self.mean.dims(),
-            other.mean.dims(),
-            "draws must have one shape"
-        );
-        let count = self.count + other.count;
-        let (a, b, n) = (self.count as f64, other.count as f64, count as f64);
-        let difference = other.mean - self.mean.clone();
-        Self {
-            count,
-            mean: self.mean + difference.clone() * (b / n),
-            squares: self.squares + other.squares + difference.square() * (a * b / n),
-        }
+/// The state of a [`Welford`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WelfordRecord {
+    /// Of the draws so far; none before the first.
+    pub moments: Option<MomentsRecord>,
+}
+
+impl WelfordRecord {
+    /// The statistic whose record this is.
+    ///
+    /// # Errors
+    ///
+    /// If the record is of draws of another rank or type, or damaged.
+    pub fn restore<const D: usize>(self, device: &Device) -> Result<Welford<D>, RecordError> {
+        let restored = self.moments.map(|moments| moments.restore(device));
+        let moments: Option<Moments<D>> = restored.transpose()?;
+        let one = moments.as_ref().is_none_or(|m| m.mean.dims()[0] == 1);
+        require(one, "mean", "of one row")?;
+        Ok(Welford { moments })
     }
 }
