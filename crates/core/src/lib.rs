@@ -50,7 +50,7 @@ pub use precondition::{
     Preconditioning, Velocity,
 };
 pub use quadrature::gauss_legendre;
-pub use rng::{Noise, Rng, RngRow, Stream, seed_dropout, stream};
+pub use rng::{Noise, Rng, RngPosition, RngRow, Stream, seed_dropout, stream};
 pub use schedule::{
     Cosine, Custom, DdpmTable, FlowMatching, FromCoefficients, Karras, Scaled, ScaledLinear,
     Schedule, ScheduleConfig, ScheduleError, Sigmoid, SubVariancePreserving, VarianceExploding,

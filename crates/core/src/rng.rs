@@ -13,6 +13,7 @@ use rand::{Rng as _, RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// The generator behind [`stream`]; implements the traits of the `rand` crate.
 pub type Stream = ChaCha8Rng;
@@ -137,6 +138,41 @@ impl Rng {
         }
     }
 
+    /// Where the generator stands, for [`resume`](Self::resume).
+    pub fn position(&self) -> RngPosition {
+        let words = self.rows.iter().map(|row| row.get_word_pos() as u64);
+        RngPosition {
+            key: self.key,
+            first_row: self.first_row,
+            words: words.collect(),
+            dtype: self.options.dtype,
+        }
+    }
+
+    /// The generator that goes on from `position`, on `device`: it draws the numbers that the one whose position it is
+    /// would have drawn next.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use tweedie_core::Rng;
+    ///
+    /// let device = Device::flex();
+    /// let mut rng = Rng::seeded(1, &device);
+    /// rng.normal([4, 3]);
+    /// let mut resumed = Rng::resume(&rng.position(), &device);
+    /// let next = rng.normal([4, 3]).into_data();
+    /// resumed.normal([4, 3]).into_data().assert_eq(&next, true);
+    /// ```
+    pub fn resume(position: &RngPosition, device: &Device) -> Self {
+        let mut rng = Self::seeded(position.key, device).starting_at(position.first_row);
+        rng.options.dtype = position.dtype;
+        rng.start_streams(position.words.len());
+        for (row, word) in rng.rows.iter_mut().zip(&position.words) {
+            row.set_word_pos(u128::from(*word));
+        }
+        rng
+    }
+
     /// The device on which tensors are created.
     pub fn device(&self) -> &Device {
         &self.options.device
@@ -246,6 +282,17 @@ impl Rng {
         self.start_streams(rows);
         (&mut self.rows[..rows], &self.options)
     }
+}
+
+/// Where an [`Rng`] stands in its streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RngPosition {
+    key: u64,
+    first_row: u64,
+    /// Of each row that has been drawn from, how many words of 32 bits.
+    words: Vec<u64>,
+    dtype: Option<DType>,
 }
 
 /// Words that are read ahead.

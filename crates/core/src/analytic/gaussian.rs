@@ -64,6 +64,19 @@ impl<const D: usize> GaussianPrior<D> {
             },
         })
     }
+
+    /// The mean, of one row, or of one for each row of the batch.
+    pub fn mean(&self) -> &Tensor<D> {
+        &self.mean
+    }
+
+    /// `C^(1/2) n`: of white noise `n`, of one row or more, noise of the covariance `C` of the prior.
+    pub fn coloured(&self, white: Tensor<D>) -> Tensor<D> {
+        match &self.variance {
+            Variance::Isotropic(variance) => white.mul_scalar(variance.sqrt()),
+            Variance::Diagonal { each, .. } => white * each.clone().sqrt(),
+        }
+    }
 }
 
 impl<const D: usize> Denoiser<D> for GaussianPrior<D> {
@@ -92,11 +105,7 @@ impl<const D: usize> AnalyticPrior<D> for GaussianPrior<D> {
         let noise = rng
             .normal(rows_like(rows, self.mean.dims()))
             .cast(self.mean.dtype());
-        let spread = match &self.variance {
-            Variance::Isotropic(variance) => noise.mul_scalar(variance.sqrt()),
-            Variance::Diagonal { each, .. } => noise * each.clone().sqrt(),
-        };
-        self.mean.clone() + spread
+        self.mean.clone() + self.coloured(noise)
     }
 
     fn log_density(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<1> {
@@ -205,6 +214,17 @@ impl<const D: usize> FullGaussian<D> {
     pub fn posterior_covariance(&self, v: Tensor<D>, sigma: f64) -> Tensor<D> {
         let gain = self.spectrum.denoise(self.rotated(v), sigma);
         self.offset(gain).mul_scalar(sigma * sigma)
+    }
+
+    /// The mean, of one row.
+    pub fn mean(&self) -> &Tensor<D> {
+        &self.mean
+    }
+
+    /// `V diag(l^(1/2)) n`: of white noise `n`, of one row or more, noise of the covariance of the prior.
+    pub fn coloured(&self, white: Tensor<D>) -> Tensor<D> {
+        let shape = [white.dims()[0], self.basis.dims()[0]];
+        self.offset(self.spectrum.coloured(white.reshape(shape)))
     }
 
     /// `V^T (x - mean)`, `[batch, d]`.

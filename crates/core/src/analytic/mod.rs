@@ -39,6 +39,15 @@ pub trait AnalyticPrior<const D: usize = 4>: Denoiser<D> {
     fn log_density(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<1>;
 }
 
+impl<const D: usize, T: AnalyticPrior<D> + ?Sized> AnalyticPrior<D> for &T {
+    fn sample(&self, rows: usize, rng: &mut Rng) -> Tensor<D> {
+        (**self).sample(rows, rng)
+    }
+    fn log_density(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<1> {
+        (**self).log_density(noisy, sigma)
+    }
+}
+
 /// Why a prior cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor};
 use rand::{Rng as _, RngExt};
 use rand_distr::StandardNormal;
-use tweedie_core::{Noise, Rng, stream};
+use tweedie_core::{Noise, Rng, RngPosition, stream};
 use tweedie_testkit::{assert_z, device, values, z_bound};
 
 fn exact_rng(seed: u64) -> Rng {
@@ -28,6 +28,36 @@ fn later_calls_continue_the_streams_whatever_the_batch_was() {
     let mut alone = exact_rng(5).starting_at(1);
     alone.normal([1, 3]);
     assert_eq!(values(&alone.normal([1, 3])), second[3..]);
+}
+
+#[test]
+fn a_resumed_generator_goes_on_where_it_stood() {
+    for dtype in [DType::F32, DType::F64] {
+        let mut rng = Rng::seeded(5, &device()).starting_at(2).with_dtype(dtype);
+        // Counts of words that end within and at the ends of blocks, and rows that stand at different places.
+        for count in [1, 7, 8, 31, 32, 33, MANY] {
+            rng.normal([2, count]);
+            Noise::<2>::normal(&mut rng.row(1), [1, 3]);
+            let text = serde_json::to_string(&rng.position()).unwrap();
+            let position: RngPosition = serde_json::from_str(&text).unwrap();
+            assert_eq!(position, rng.position());
+            let mut resumed = Rng::resume(&position, &device());
+            let mut ahead = rng.clone();
+            // Rows that have not been drawn from yet included.
+            for count in [1, 5, MANY] {
+                let (next, expected) = (resumed.normal([3, count]), ahead.normal([3, count]));
+                assert_eq!(next.dtype(), expected.dtype());
+                assert_eq!(values(&next), values(&expected));
+            }
+            assert_eq!(resumed.position(), ahead.position());
+            // A generator that starts afresh draws other numbers.
+            let mut afresh = rng.clone().starting_at(2);
+            assert_ne!(
+                values(&afresh.normal([2, 5])),
+                values(&rng.clone().normal([2, 5]))
+            );
+        }
+    }
 }
 
 #[test]
