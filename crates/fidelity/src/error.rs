@@ -54,7 +54,8 @@ pub enum FidelityError {
     Read(#[from] TensorReadError),
 }
 
-pub(crate) fn require_counts<const Y: usize>(y: &Tensor<Y>) -> Result<(), FidelityError> {
+/// The largest count.
+pub(crate) fn require_counts<const Y: usize>(y: &Tensor<Y>) -> Result<f64, FidelityError> {
     let counts = y.try_to_vec_as::<f64>()?;
     match counts
         .iter()
@@ -64,7 +65,7 @@ pub(crate) fn require_counts<const Y: usize>(y: &Tensor<Y>) -> Result<(), Fideli
             index,
             found: counts[index],
         }),
-        None => Ok(()),
+        None => Ok(counts.into_iter().fold(0.0, f64::max)),
     }
 }
 

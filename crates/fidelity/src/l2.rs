@@ -1,10 +1,12 @@
 //! Gaussian noise: `f(x) = |A(x) - y|^2 / (2 noise_std^2)`.
 
 use burn::tensor::Tensor;
+use tweedie_core::Noise;
 use tweedie_physics::{ConjugateGradient, ForwardOperator, LinearOperator, squared_norm};
 
 use crate::{
-    DataFidelity, FidelityError, Gradient, Proximal, Smooth,
+    ConditionalDraw, DataFidelity, FidelityError, Gradient, LinearGaussian, Nearby, Proximal,
+    Smooth,
     error::{require_non_negative, require_positive},
     misfit::misfit,
 };
@@ -12,7 +14,8 @@ use crate::{
 /// `f(x) = |A(x) - y|^2 / (2 noise_std^2)`.
 ///
 /// `grad f(x) = J_A(x)^T (A(x) - y) / noise_std^2`. The proximal operator needs a linear `A`; with
-/// `d = noise_std^2 / step` it is `x + (A^T A + d I)^-1 A^T (y - A x)`.
+/// `d = noise_std^2 / step` it is `x + (A^T A + d I)^-1 A^T (y - A x)`. Draws
+/// near a centre are exact for a linear `A`, up to the accuracy of that solution.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -68,7 +71,7 @@ impl<A, const Y: usize> L2<A, Y> {
         })
     }
 
-    /// The same term with another budget for the proximal operator of an `A` without closed form.
+    /// The same term with another budget for the proximal operator and the draws of an `A` without closed form.
     pub fn with_cg(self, cg: ConjugateGradient) -> Self {
         Self { cg, ..self }
     }
@@ -87,7 +90,9 @@ impl<A, const Y: usize> Smooth for L2<A, Y> {
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for L2<A, Y> {
     fn grad(&self, x: Tensor<X>) -> Tensor<X> {
         let misfit = misfit(&self.y, self.operator.forward(x.clone()));
-        self.operator.vjp(x, misfit).div_scalar(-self.variance())
+        self.operator
+            .vjp(x, misfit)
+            .mul_scalar(-self.variance().recip())
     }
 }
 
@@ -100,7 +105,10 @@ impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> DataFidelity<X> f
     fn value_and_grad(&self, x: Tensor<X>) -> (Tensor<1>, Tensor<X>) {
         let misfit = misfit(&self.y, self.operator.forward(x.clone()));
         let value = squared_norm(misfit.clone()).mul_scalar(0.5 / self.variance());
-        let gradient = self.operator.vjp(x, misfit).div_scalar(-self.variance());
+        let gradient = self
+            .operator
+            .vjp(x, misfit)
+            .mul_scalar(-self.variance().recip());
         (value, gradient)
     }
 }
@@ -112,5 +120,17 @@ impl<const X: usize, const Y: usize, A: LinearOperator<X, Y>> Proximal<X> for L2
         x + self
             .operator
             .solve_normal(pull, self.variance() / step, self.cg)
+    }
+}
+
+impl<const X: usize, const Y: usize, A: LinearOperator<X, Y>> ConditionalDraw<X> for L2<A, Y> {
+    fn draw_near(&self, near: Nearby<X>, noise: &mut dyn Noise<X>) -> Tensor<X> {
+        let data = LinearGaussian {
+            operator: &self.operator,
+            y: &self.y,
+            noise_std: self.noise_std,
+            cg: self.cg,
+        };
+        data.draw_near(near, noise)
     }
 }

@@ -26,6 +26,8 @@
 //! # }
 //! ```
 
+mod closure;
+mod conditional;
 mod covariance;
 mod error;
 mod fidelity;
@@ -38,6 +40,8 @@ mod shrink;
 mod splitting;
 mod sum;
 
+pub use closure::{Autodiff, PotentialFn};
+pub use conditional::{ConditionalDraw, LinearGaussian, Nearby};
 pub use covariance::{Diagonal, Full, Isotropic, TweedieCovariance};
 pub use error::FidelityError;
 pub use fidelity::{DataFidelity, Gradient, Proximal, Smooth};
@@ -47,5 +51,5 @@ pub use guidance::{
 };
 pub use l2::L2;
 pub use losses::{Amplitude, Ball, L1, Poisson, PoissonGaussian, Stacked};
-pub use prior::{ScorePrior, Tikhonov, TotalVariation, Wavelet, WaveletL1};
+pub use prior::{MoreauEnvelope, ScorePrior, Tikhonov, TotalVariation, Wavelet, WaveletL1};
 pub use splitting::Admm;

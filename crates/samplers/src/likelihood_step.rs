@@ -1,23 +1,14 @@
 //! Draws from `exp(-f(x)) N(x; centre, spread^2 I)`: the half-step of a sampler that sees the data and not the prior.
 //!
 //! For `f = |A x - y|^2 / (2 noise_std^2)` with a linear `A` it is a Gaussian, and perturb-and-optimise draws from it
-//! exactly (Papandreou & Yuille 2010): with `x' = centre + spread n` and `y' = y + noise_std n'`
-//!
-//! `x = x' + (A^T A + (noise_std/spread)^2 I)^-1 A^T (y' - A x')`
-//!
-//! has the mean and, since `x` is linear in two noises whose covariances are those of the two terms, the covariance
-//! wanted. For any other `f` with a gradient there are steps of Langevin's equation, whose linear part is solved
-//! exactly:
-//!
-//! `x <- centre + e (x - centre) - spread^2 (1 - e) grad f(x) + spread sqrt(1 - e^2) n`, `e = exp(-h/spread^2)`
-//!
-//! For `h` far below `spread^2` that is Euler's step of length `h`. No `spread` makes it unstable, but a large `h`
-//! does: `f` must be no more curved than `2/h`. The bias is of order `h`.
+//! exactly (Papandreou & Yuille 2010): [`LinearGaussian`]. For any other `f` with a gradient there are steps of
+//! Langevin's equation, whose linear part is solved exactly: [`Nearby::langevin`]. No `spread` makes them unstable, but a
+//! large step `h` does: `f` must be no more curved than `2/h`. The bias is of order `h`.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
-use tweedie_core::{Noise, combine};
-use tweedie_fidelity::Gradient;
+use tweedie_core::Noise;
+use tweedie_fidelity::{ConditionalDraw, Gradient, LinearGaussian, Nearby};
 use tweedie_physics::{ConjugateGradient, LinearOperator};
 
 use crate::{
@@ -37,6 +28,15 @@ pub struct Near<const D: usize = 4> {
     pub spread: f64,
     /// How much of the run is left, from 1 in its first round down to one part in the number of rounds.
     pub remaining: f64,
+}
+
+impl<const D: usize> Near<D> {
+    fn factor(self) -> Nearby<D> {
+        Nearby {
+            centre: self.centre,
+            spread: self.spread,
+        }
+    }
 }
 
 /// Draws from `exp(-f(x)) N(x; centre, spread^2 I)`, exactly or nearly, `f = -log p(y | x)`.
@@ -72,29 +72,14 @@ impl<const X: usize, const Y: usize, A: LinearOperator<X, Y>> LikelihoodStep<X>
     }
 
     fn draw(&self, near: Near<X>, noise: &mut dyn Noise<X>) -> Tensor<X> {
-        let fresh = noise.normal(near.centre.dims());
-        let from = combine([(1.0, near.centre), (near.spread, fresh)]);
-        let misfit = self.y.clone() - self.operator.forward(from.clone());
-        let misfit = if self.noise_std > 0.0 {
-            let shape = misfit.dims();
-            let fresh = noise.normal(row_vectors(shape)).reshape(shape);
-            combine([(1.0, misfit), (self.noise_std, fresh)])
-        } else {
-            misfit
+        let data = LinearGaussian {
+            operator: &self.operator,
+            y: &self.y,
+            noise_std: self.noise_std,
+            cg: ConjugateGradient::default(),
         };
-        let pull = self.operator.adjoint(misfit);
-        let damping = (self.noise_std / near.spread).powi(2);
-        let cg = ConjugateGradient::default();
-        from + self.operator.solve_normal(pull, damping, cg)
+        data.draw_near(near.factor(), noise)
     }
-}
-
-/// The shape of as many numbers in each row, in another rank.
-fn row_vectors<const X: usize, const Y: usize>(shape: [usize; Y]) -> [usize; X] {
-    let mut rows = [1; X];
-    rows[X - 1] = shape[1..].iter().product();
-    rows[0] = shape[0];
-    rows
 }
 
 /// Settings of [`Langevin`].
@@ -173,20 +158,10 @@ impl<const D: usize, F: Gradient<D>> LikelihoodStep<D> for Langevin<F> {
             step_size,
             delta,
         } = self.config;
-        let shape = near.centre.dims();
         let h = step_size * (delta + near.remaining * (1.0 - delta));
-        let variance = near.spread * near.spread;
-        let kept = (-h / variance).exp();
-        let moved = -(-h / variance).exp_m1();
-        let strength = near.spread * (-(-2.0 * h / variance).exp_m1()).sqrt();
-        (0..steps).fold(near.state, |state, _| {
-            combine([
-                (moved, near.centre.clone()),
-                (-variance * moved, self.data.grad(state.clone())),
-                (kept, state),
-                (strength, noise.normal(shape)),
-            ])
-        })
+        let start = near.state.clone();
+        let factor = near.factor();
+        (0..steps).fold(start, |x, _| factor.langevin(&self.data, x, h, noise))
     }
 
     fn advice(&self) -> &'static str {

@@ -62,6 +62,7 @@ impl<A, const Y: usize> Amplitude<A, Y> {
     }
 }
 
+/// No constant: the gradient jumps where an intensity is 0.
 impl<A, const Y: usize> Smooth for Amplitude<A, Y> {}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for Amplitude<A, Y> {

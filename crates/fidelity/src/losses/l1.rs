@@ -75,6 +75,7 @@ impl<A, const Y: usize> L1<A, Y> {
     }
 }
 
+/// No constant: the gradient jumps where a residual is 0.
 impl<A, const Y: usize> Smooth for L1<A, Y> {}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for L1<A, Y> {

@@ -40,6 +40,8 @@ pub struct Poisson<A, const Y: usize = 4> {
     y: Tensor<Y>,
     gain: f64,
     background: f64,
+    largest_count: f64,
+    operator_norm: Option<f64>,
     splitting: Splitting,
 }
 
@@ -57,13 +59,30 @@ impl<A, const Y: usize> Poisson<A, Y> {
     ) -> Result<Self, FidelityError> {
         require_positive("gain", gain)?;
         require_non_negative("background", background)?;
-        require_counts(&y)?;
+        let largest_count = require_counts(&y)?;
         Ok(Self {
             operator,
             y,
             gain,
             background,
+            largest_count,
+            operator_norm: None,
             splitting: Splitting::Admm(Admm::default()),
+        })
+    }
+
+    /// The same term for an operator of known norm `|A| >= 0` and images with `A x >= 0`, such as those that an `A >= 0` takes
+    /// from a box: there, for a background above 0, the gradient has the Lipschitz constant `|A|^2 max(y) / (gain
+    /// background^2)`. On all of the domain it has none, since the curvature grows without bound towards `z = 0`.
+    ///
+    /// # Errors
+    /// Unless `norm` is finite and at least 0.
+    pub fn with_operator_norm(self, norm: f64) -> Result<Self, FidelityError> {
+        require_non_negative("operator norm", norm)?;
+        let operator_norm = Some(norm);
+        Ok(Self {
+            operator_norm,
+            ..self
         })
     }
 
@@ -107,7 +126,13 @@ impl<A, const Y: usize> Poisson<A, Y> {
     }
 }
 
-impl<A, const Y: usize> Smooth for Poisson<A, Y> {}
+impl<A, const Y: usize> Smooth for Poisson<A, Y> {
+    /// For images with `A x >= 0` and a background above 0.
+    fn lipschitz(&self) -> Option<f64> {
+        let norm = self.operator_norm.filter(|_| self.background > 0.0)?;
+        Some(norm.powi(2) * self.largest_count / (self.gain * self.background.powi(2)))
+    }
+}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X> for Poisson<A, Y> {
     fn grad(&self, x: Tensor<X>) -> Tensor<X> {

@@ -66,6 +66,7 @@ impl<A, const Y: usize> PoissonGaussian<A, Y> {
     }
 }
 
+/// No constant: the curvature grows as `v^-3` towards the edge of the domain.
 impl<A, const Y: usize> Smooth for PoissonGaussian<A, Y> {}
 
 impl<const X: usize, const Y: usize, A: ForwardOperator<X, Y>> Gradient<X>

@@ -2,11 +2,13 @@
 //! constant.
 
 mod difference;
+mod moreau_envelope;
 mod score;
 mod tikhonov;
 mod total_variation;
 mod wavelet;
 
+pub use moreau_envelope::MoreauEnvelope;
 pub use score::ScorePrior;
 pub use tikhonov::Tikhonov;
 pub use total_variation::TotalVariation;

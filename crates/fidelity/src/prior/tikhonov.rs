@@ -5,10 +5,14 @@
 //! and column (Neumann boundary).
 
 use burn::tensor::Tensor;
+use tweedie_core::{Noise, combine};
 use tweedie_physics::{ConjugateGradient, squared_norm};
 
 use super::difference::{NORM_SQUARED, adjoint, differences};
-use crate::{DataFidelity, FidelityError, Gradient, Proximal, Smooth, error::require_positive};
+use crate::{
+    ConditionalDraw, DataFidelity, FidelityError, Gradient, Nearby, Proximal, Smooth,
+    error::require_positive,
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Penalty {
@@ -56,7 +60,7 @@ impl Tikhonov {
         Ok(Self { weight, penalty })
     }
 
-    /// The same prior with another budget for the proximal operator of differences; that of pixels needs none. The
+    /// The same prior with another budget for the proximal operator, and for draws, of differences; pixels need none. The
     /// condition number is at most `1 + 8 step weight`.
     pub fn with_cg(self, cg: ConjugateGradient) -> Self {
         let penalty = match self.penalty {
@@ -104,6 +108,26 @@ impl Proximal for Tikhonov {
         match self.penalty {
             Penalty::Pixels => x.mul_scalar((1.0 + step * self.weight).recip()),
             Penalty::Differences(cg) => cg.solve(|u| u.clone() + self.grad(u).mul_scalar(step), x),
+        }
+    }
+}
+
+impl ConditionalDraw for Tikhonov {
+    fn draw_near(&self, near: Nearby, noise: &mut dyn Noise) -> Tensor<4> {
+        let variance = near.spread * near.spread;
+        let from = near.draw(noise);
+        match self.penalty {
+            // The mean shrinks by the proximal operator, and the deviation by its root.
+            Penalty::Pixels => {
+                let shrunk = (1.0 + variance * self.weight).recip();
+                let root = shrunk.sqrt();
+                combine([(root, from), (shrunk - root, near.centre)])
+            }
+            Penalty::Differences(_) => {
+                let fresh = [(); 2].map(|()| noise.normal(from.dims()));
+                let pull = adjoint(fresh).mul_scalar(variance * self.weight.sqrt());
+                self.prox(from + pull, variance)
+            }
         }
     }
 }

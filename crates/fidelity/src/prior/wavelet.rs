@@ -187,6 +187,7 @@ fn rotate(x: Tensor<4>, axis: usize, by: usize) -> Tensor<4> {
     Tensor::cat(vec![ahead, x.narrow(axis, 0, by)], axis)
 }
 
+/// No constant: the gradient jumps where a detail is 0.
 impl Smooth for WaveletL1 {}
 
 impl Gradient for WaveletL1 {

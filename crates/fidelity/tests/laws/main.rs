@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod bias;
 #[cfg(test)]
+mod closure;
+#[cfg(test)]
+mod conditional;
+#[cfg(test)]
 mod correlated;
 #[cfg(test)]
 mod covariance;
@@ -13,9 +17,13 @@ mod lgd_mc;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod lipschitz;
+#[cfg(test)]
 mod losses;
 #[cfg(test)]
 mod mmps;
+#[cfg(test)]
+mod moreau_envelope;
 #[cfg(test)]
 mod on_device;
 #[cfg(test)]

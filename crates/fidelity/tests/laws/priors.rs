@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 use tweedie_core::GaussianPrior;
 use tweedie_fidelity::{
-    DataFidelity, Gradient, Proximal, ScorePrior, Tikhonov, TotalVariation, Wavelet, WaveletL1,
+    DataFidelity, Gradient, MoreauEnvelope, Proximal, ScorePrior, Tikhonov, TotalVariation,
+    Wavelet, WaveletL1,
 };
 use tweedie_testkit::{assert_close, exact, values};
 
@@ -35,6 +36,10 @@ fn priors(weight: f64) -> Vec<(&'static str, Box<dyn Prior>)> {
         ),
         ("smoothed isotropic", tv(isotropic(), 0.3)),
         ("smoothed anisotropic", tv(anisotropic(), 0.3)),
+        (
+            "envelope",
+            Box::new(MoreauEnvelope::new(wavelet(Wavelet::Haar, 2), 0.05).unwrap()),
+        ),
         ("isotropic", tv(isotropic(), 0.0)),
         ("anisotropic", tv(anisotropic(), 0.0)),
         ("Haar", wavelet(Wavelet::Haar, 2)),
@@ -85,7 +90,7 @@ fn rows_of_priors_do_not_meet() {
 #[test]
 fn prox_of_smooth_priors_is_stationary() {
     let x = normal(DYADIC, 1);
-    for (name, prior) in priors(WEIGHT).into_iter().take(4) {
+    for (name, prior) in priors(WEIGHT).into_iter().take(5) {
         for step in [0.05, 1.5] {
             let gap = |u: Tensor<4>| {
                 let slope = prior.grad(u.clone()).mul_scalar(step);
@@ -107,7 +112,7 @@ fn prox_of_smooth_priors_is_stationary() {
 fn prox_of_sparse_priors_is_optimal() {
     let x = normal(DYADIC, 1);
     let trials = normal([200, DYADIC[1], DYADIC[2], DYADIC[3]], 3);
-    for (name, prior) in priors(WEIGHT).into_iter().skip(4) {
+    for (name, prior) in priors(WEIGHT).into_iter().skip(5) {
         for step in [0.05_f64, 0.7] {
             let equality = |u: Tensor<4>| {
                 let pull = (x.clone() - u.clone()).mul_scalar(step.recip());
