@@ -64,6 +64,12 @@ impl StepSize {
         Self::new(value, bound)
     }
 
+    /// The one nearest to its bound, or furthest above; one without a bound comes last.
+    pub(crate) fn tightest(steps: impl Iterator<Item = Self>) -> Option<Self> {
+        let share = |step: &Self| step.bound.map_or(0.0, |bound| step.value / bound);
+        steps.max_by(|a, b| share(a).total_cmp(&share(b)))
+    }
+
     /// Whether the length is above its bound, by more than rounding.
     pub fn exceeds_bound(&self) -> bool {
         self.bound
@@ -105,6 +111,11 @@ pub trait MarkovKernel<const D: usize = 4> {
     /// How many gradients of the potential one step evaluates.
     fn gradients(&self) -> usize;
 
+    /// How many [`init`](Self::init) and [`restore`](Self::restore) evaluate: those that a state keeps.
+    fn gradients_to_start(&self) -> usize {
+        0
+    }
+
     /// The step and its bound; none for a kernel without one.
     fn step_size(&self) -> Option<StepSize>;
 
@@ -132,6 +143,9 @@ impl<const D: usize, K: MarkovKernel<D> + ?Sized> MarkovKernel<D> for &K {
     }
     fn gradients(&self) -> usize {
         (**self).gradients()
+    }
+    fn gradients_to_start(&self) -> usize {
+        (**self).gradients_to_start()
     }
     fn step_size(&self) -> Option<StepSize> {
         (**self).step_size()

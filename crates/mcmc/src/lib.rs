@@ -4,11 +4,18 @@
 //! [`Gradient`](tweedie_fidelity::Gradient) of the potential and no more, which is all that the score of a denoiser
 //! gives; those with a Metropolis test also need its value. [`PosteriorDensity`] adds a data term and a prior.
 //!
+//! [`sample_chains`] runs a kernel: burn-in, thinning, and statistics of the draws in constant memory, with effective
+//! sample sizes and R-hat for each pixel. [`Chains`] adds statistics of functions, traces along directions, draws in a
+//! file, and checkpoints from which a run goes on bit for bit. The [`ChainReport`] says whether the chains have
+//! converged, and why.
+//!
 //! ```
+//! use std::ops::ControlFlow;
+//!
 //! use burn::tensor::{Device, Tensor};
 //! use tweedie_core::{GaussianPrior, Rng};
 //! use tweedie_fidelity::{L2, ScorePrior};
-//! use tweedie_mcmc::{ChainState, MarkovKernel, PosteriorDensity, Ula};
+//! use tweedie_mcmc::{ChainConfig, PosteriorDensity, Start, Ula, sample_chains};
 //! use tweedie_physics::Identity;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,21 +25,36 @@
 //! let prior = ScorePrior::new(GaussianPrior::new(y.zeros_like(), 0.04), 0.02, 1.0)?;
 //! let kernel = Ula::at_bound(PosteriorDensity { fidelity, prior })?;
 //! let mut rng = Rng::seeded(0, &device);
-//! let mut state = kernel.init(y.repeat_dim(0, 5));
-//! for _ in 0..10 {
-//!     state = kernel.step(state, &mut rng).0;
-//! }
-//! assert_eq!(state.position().dims(), [5, 1, 8, 8]);
+//! let start = Start::given(y).over_dispersed(0.5)?.chains(4, &rng)?;
+//! let run = sample_chains(kernel, start, &ChainConfig::default(), &mut rng, |_| {
+//!     ControlFlow::Continue(())
+//! })?;
+//! let report = run.report();
+//! assert_eq!((report.chains, report.draws), (4, 800));
+//! assert_eq!(run.statistics.unwrap().mean.dims(), [1, 1, 8, 8]);
 //! # Ok(())
 //! # }
 //! ```
 
 mod density;
 mod error;
+mod interval;
 mod kernel;
 mod kernels;
+mod run;
 
 pub use density::PosteriorDensity;
-pub use error::ChainError;
+pub use error::{ChainError, OtherRun};
+pub use interval::Interval;
 pub use kernel::{ChainState, Info, MarkovKernel, Position, StepSize};
-pub use kernels::Ula;
+pub use kernels::{
+    Adaptive, AdaptiveState, Annealed, AnnealedLangevin, DiagonalPreconditioner, Evaluated,
+    GaussianReference, Hmc, IdentityPreconditioner, Ladder, LangevinDraw, Mala, Moving, Myula,
+    ParallelTempering, Pcn, PnpUla, Preconditioner, ProjectedUla, ReflectedUla, SkRock,
+    SpectralPreconditioner, Split, SplitDraw, SplitGibbs, Tunable, Ula, Underdamped, Weighed,
+};
+pub use run::{
+    ACCEPTANCE, ChainConfig, ChainEvent, ChainFailure, ChainReport, ChainRun, Chains, ENERGY,
+    ESS_PER_CHAIN, Outcome, Phase, RHAT_BOUND, Reason, Start, Statistics, StopRule, Trace,
+    TraceSummary, Verdict, sample_chains,
+};

@@ -29,6 +29,12 @@ pub(crate) fn test<const D: usize>(log_ratio: Tensor<1>, noise: &mut dyn Noise<D
     }
 }
 
+/// The log ratio, minus infinity where the potential `energy` of the proposal is not finite, be it minus infinity.
+pub(crate) fn refuse_infinite(log_ratio: Tensor<1>, energy: &Tensor<1>) -> Tensor<1> {
+    let outside = energy.clone().is_finite().bool_not();
+    log_ratio.mask_fill(outside, f64::NEG_INFINITY)
+}
+
 impl Verdict {
     /// Row by row, `proposal` where it is taken and `old` where not.
     pub(crate) fn choose<const D: usize>(&self, proposal: Tensor<D>, old: Tensor<D>) -> Tensor<D> {

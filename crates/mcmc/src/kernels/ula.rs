@@ -16,7 +16,10 @@ use burn::tensor::Tensor;
 use tweedie_core::{Noise, combine};
 use tweedie_fidelity::{Gradient, Smooth};
 
-use crate::{ChainError, Info, MarkovKernel, Position, StepSize};
+use crate::{
+    ChainError, IdentityPreconditioner, Info, MarkovKernel, Position, Preconditioner, StepSize,
+    error::require_positive,
+};
 
 /// `x <- x - h grad U(x) + sqrt(2 h) n`, admissible up to `h = 1/L`.
 ///
@@ -37,8 +40,9 @@ use crate::{ChainError, Info, MarkovKernel, Position, StepSize};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Ula<T> {
+pub struct Ula<T, M = IdentityPreconditioner> {
     target: T,
+    preconditioner: M,
     step: StepSize,
 }
 
@@ -49,7 +53,7 @@ impl<T: Smooth> Ula<T> {
     /// Unless `step_size` is finite and above 0.
     pub fn new(target: T, step_size: f64) -> Result<Self, ChainError> {
         let step = StepSize::new(step_size, bound(&target))?;
-        Ok(Self { target, step })
+        Self::preconditioned(target, IdentityPreconditioner, step)
     }
 
     /// With the largest admissible step, `1/L`.
@@ -58,7 +62,7 @@ impl<T: Smooth> Ula<T> {
     /// [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not known.
     pub fn at_bound(target: T) -> Result<Self, ChainError> {
         let step = StepSize::at_bound(bound(&target))?;
-        Ok(Self { target, step })
+        Self::preconditioned(target, IdentityPreconditioner, step)
     }
 }
 
@@ -66,7 +70,27 @@ fn bound(target: &impl Smooth) -> Option<f64> {
     target.lipschitz().map(f64::recip)
 }
 
-impl<const D: usize, T: Gradient<D>> MarkovKernel<D> for Ula<T> {
+impl<T, M> Ula<T, M> {
+    /// With a preconditioner `M = S S^T`, and a step without unit. Its bound is the reciprocal of the Lipschitz constant of the
+    /// gradient of `z -> U(S z)`.
+    ///
+    /// # Errors
+    /// Unless the step is finite and above 0.
+    pub fn preconditioned(
+        target: T,
+        preconditioner: M,
+        step: StepSize,
+    ) -> Result<Self, ChainError> {
+        require_positive("step_size", step.value)?;
+        Ok(Self {
+            target,
+            preconditioner,
+            step,
+        })
+    }
+}
+
+impl<const D: usize, T: Gradient<D>, M: Preconditioner<D>> MarkovKernel<D> for Ula<T, M> {
     type State = Position<D>;
 
     fn init(&self, position: Tensor<D>) -> Position<D> {
@@ -77,8 +101,12 @@ impl<const D: usize, T: Gradient<D>> MarkovKernel<D> for Ula<T> {
         let h = self.step.value;
         let fresh = noise.normal(x.dims());
         let gradient = self.target.grad(x.clone());
-        let moved = combine([(1.0, x), (-h, gradient), ((2.0 * h).sqrt(), fresh)]);
-        (Position(moved), Info::default())
+        let pull = self.preconditioner.factor_transposed(gradient);
+        let change = combine([(-h, pull), ((2.0 * h).sqrt(), fresh)]);
+        (
+            Position(x + self.preconditioner.factor(change)),
+            Info::default(),
+        )
     }
 
     fn moved(&self, _: Position<D>, position: Tensor<D>) -> Option<Position<D>> {
@@ -94,6 +122,7 @@ impl<const D: usize, T: Gradient<D>> MarkovKernel<D> for Ula<T> {
     }
 
     fn describe(&self) -> String {
-        format!("ula, step_size {:e}", self.step.value)
+        let preconditioner = self.preconditioner.describe();
+        format!("ula, step_size {:e}, {preconditioner}", self.step.value)
     }
 }
