@@ -19,6 +19,8 @@ SHAPE = (8, 3, 64, 64)
 NOISE_STD = 0.05
 # The free denoiser's factor: small, so that no guidance overshoots at the largest noise level.
 FACTOR = 0.001
+# Noise level of the chains' prior, and their steps: half of ULA's largest, and 50 times that for SK-ROCK.
+PRIOR_SIGMA, ULA_STEP, SK_ROCK_STEP, STAGES = 0.1, 0.001, 0.05, 10
 # Steps of a run, and how many runs are timed.
 STEPS, RUNS = 50, 5
 # When the denoiser was called.
@@ -88,6 +90,26 @@ def diffpir():
     return run
 
 
+def chains(kernel, **settings):
+    """A run of which each state is counted, without clipping."""
+    operator, y = setting()
+
+    def run(steps):
+        sampler = kernel(
+            optim.ScorePrior(Scaled(FACTOR)),
+            optim.L2(sigma=NOISE_STD),
+            sigma=PRIOR_SIGMA,
+            max_iter=steps,
+            thinning=1,
+            burnin_ratio=0.0,
+            clip=None,
+            **settings,
+        )
+        return sampler(y, operator, seed=0)[0]
+
+    return run
+
+
 def cells():
     """The run of each cell, by its name."""
     vp, ve = sampling.VariancePreservingDiffusion, sampling.VarianceExplodingDiffusion
@@ -107,6 +129,8 @@ def cells():
         "vp-euler": diffusion(vp, euler, end=0.001),
         "ddim": diffusion(vp, ddim),
         "ddpm": diffusion(vp, ddpm),
+        "ula": chains(sampling.ULA, step_size=ULA_STEP),
+        "sk-rock": chains(sampling.SKRock, step_size=SK_ROCK_STEP, inner_iter=STAGES),
     }
 
 

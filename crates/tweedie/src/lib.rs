@@ -10,6 +10,7 @@
 //! | [`solvers`] | one-step, multistep and adaptive solvers, the loop that runs them, log-likelihoods |
 //! | [`physics`] | measurement operators and noise models |
 //! | [`fidelity`] | data terms, priors, and their approximations at noisy images (guidance) |
+//! | [`mcmc`] | Markov chain Monte Carlo: kernels, the loop that runs chains, when they have converged |
 //! | [`samplers`] | finished posterior samplers and the statistics of their draws |
 //! | [`models`] | networks, and model folders on disk |
 //! | [`training`] | objectives, weight averaging, checkpoints and the training loop |
@@ -27,6 +28,7 @@ pub use burn;
 pub use tweedie_core as core;
 pub use tweedie_data as data;
 pub use tweedie_fidelity as fidelity;
+pub use tweedie_mcmc as mcmc;
 pub use tweedie_metrics as metrics;
 pub use tweedie_models as models;
 pub use tweedie_physics as physics;

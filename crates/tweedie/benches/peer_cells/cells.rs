@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Instant;
 
 use tweedie::burn::tensor::{Device, Tensor, TensorData};
 use tweedie::core::{Denoiser, Rng, Schedule, TimeGrid, VarianceExploding, VariancePreserving};
-use tweedie::fidelity::{Ald, Dps, Isotropic, L2, Mmps, NoisyFidelity, Pigdm, Posterior};
+use tweedie::fidelity::{
+    Ald, Dps, Isotropic, L2, Mmps, NoisyFidelity, Pigdm, Posterior, ScorePrior,
+};
+use tweedie::mcmc::{ChainConfig, MarkovKernel, PosteriorDensity, SkRock, Ula, sample_chains};
 use tweedie::physics::{ForwardOperator, Inpainting};
 use tweedie::samplers::{
     Ddrm, DdrmConfig, DiffPir, DiffPirConfig, DiffusionSampler, Measurement, PosteriorSampler,
@@ -17,6 +21,12 @@ use tweedie::solvers::{Ddim, Ddpm, EulerMaruyama, Solver};
 
 pub(crate) const SHAPE: [usize; 4] = [8, 3, 64, 64];
 const NOISE_STD: f64 = 0.05;
+
+/// Noise level of the chains' prior, and their steps: half of ULA's largest, and 50 times that for SK-ROCK.
+const PRIOR_SIGMA: f64 = 0.1;
+const ULA_STEP: f64 = 0.001;
+const SK_ROCK_STEP: f64 = 0.05;
+const STAGES: usize = 10;
 
 /// A run of so many steps.
 pub(crate) type Cell = Box<dyn Fn(usize)>;
@@ -72,6 +82,13 @@ pub(crate) fn cells(device: &Device, calls: &Calls) -> Vec<(&'static str, Cell)>
     let moments = moments.expect("in range");
     let l2 = L2::new(operator, y, noise).expect("in range");
 
+    let target = PosteriorDensity {
+        fidelity: l2.clone(),
+        prior: ScorePrior::new(free.clone(), PRIOR_SIGMA, 1.0).expect("in range"),
+    };
+    let ula = Ula::new(target.clone(), ULA_STEP).expect("in range");
+    let sk_rock = SkRock::new(target, STAGES, 0.05, SK_ROCK_STEP).expect("in range");
+
     let exploding = VarianceExploding::new(0.001, 80.0).expect("an increasing range");
     let ddim = Ddim::new(0.0).expect("in range");
     let prior = free.clone();
@@ -98,12 +115,32 @@ pub(crate) fn cells(device: &Device, calls: &Calls) -> Vec<(&'static str, Cell)>
         ),
         ("ddim", unguided(device, &free, preserving(), ddim)),
         ("ddpm", unguided(device, &free, preserving(), Ddpm)),
+        ("ula", chains(device, ula)),
+        ("sk-rock", chains(device, sk_rock)),
     ]
 }
 
 fn cell<S: PosteriorSampler>(device: &Device, sampler: impl Fn(TimeGrid) -> S + 'static) -> Cell {
     let device = device.clone();
     Box::new(move |steps| run(&sampler(grid(steps)), SHAPE, &device))
+}
+
+/// A run of which each state is counted.
+fn chains<K: MarkovKernel + 'static>(device: &Device, kernel: K) -> Cell {
+    let device = device.clone();
+    Box::new(move |steps| {
+        let config = ChainConfig {
+            iterations: steps,
+            burn_in: 0,
+            ..ChainConfig::default()
+        };
+        let start = Tensor::full(SHAPE, 0.5, &device);
+        let mut rng = Rng::seeded(0, &device);
+        let run = sample_chains(&kernel, start, &config, &mut rng, |_| {
+            ControlFlow::Continue(())
+        });
+        black_box(run.expect("a finite run"));
+    })
 }
 
 fn guided<P, G>(device: &Device, prior: P, guidance: G) -> Cell
