@@ -132,6 +132,18 @@ pub(crate) const FAMILIES: &[Family] = &[
         has_facts: true,
     },
     Family {
+        title: "Markov chain kernels",
+        folder: "crates/mcmc/src/kernels",
+        support: &[
+            "mod.rs",
+            "leapfrog.rs",
+            "metropolis.rs",
+            "preconditioner.rs",
+        ],
+        cited: true,
+        has_facts: true,
+    },
+    Family {
         title: "Particle samplers",
         folder: "crates/samplers/src/particles",
         support: &["mod.rs", "resampling.rs"],

@@ -12,6 +12,7 @@
 mod device;
 mod failure;
 mod interrupt;
+mod mcmc;
 mod method;
 mod model;
 mod overview;
@@ -52,6 +53,7 @@ enum Verb {
     Train(train::Arguments),
     Sample(sample::Arguments),
     Restore(restore::Arguments),
+    Mcmc(mcmc::Arguments),
     Reproduce(reproduce::Arguments),
 }
 
@@ -61,6 +63,7 @@ impl Verb {
             Self::Train(arguments) => train::run(&arguments, device),
             Self::Sample(arguments) => sample::run(&arguments, device),
             Self::Restore(arguments) => restore::run(&arguments, device),
+            Self::Mcmc(arguments) => mcmc::run(&arguments, device),
             Self::Reproduce(arguments) => reproduce::run(&arguments),
         }
     }

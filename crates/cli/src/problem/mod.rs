@@ -14,7 +14,10 @@ mod arguments;
 pub(crate) use arguments::Arguments;
 use arguments::{ArgumentError, OperatorName};
 
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    sheet::save_sheet,
+};
 
 /// Purposes of the random numbers.
 const NOISE: u64 = 0;
@@ -104,6 +107,19 @@ impl Problem {
             operator,
             mask,
         })
+    }
+
+    /// Writes clean.png, measurement.png and mask.png, as far as there are such.
+    pub(crate) fn save(&self, folder: &Path) -> Outcome<()> {
+        if let Some(clean) = &self.clean {
+            save_sheet(clean.clone(), 1, &folder.join("clean.png"))?;
+        }
+        let measurement = self.measurement.clone();
+        save_sheet(measurement, 1, &folder.join("measurement.png"))?;
+        match &self.mask {
+            Some(mask) => save_sheet(mask.clone(), 1, &folder.join("mask.png")),
+            None => Ok(()),
+        }
     }
 
     /// What the measurement says without a prior: the pseudo-inverse, which is zero where nothing was seen, or, for an

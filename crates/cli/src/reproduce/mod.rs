@@ -1,5 +1,6 @@
 //! `tweedie reproduce`: experiments whose answer is known or published, run again with the methods of this program.
 
+mod chains;
 mod digits;
 mod gaussian_w2;
 mod gmm;
@@ -26,21 +27,29 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Experiment {
+    Deblur(chains::deblur::Arguments),
     Digits(digits::Arguments),
     #[command(name = "gaussian-w2")]
     GaussianW2(gaussian_w2::Arguments),
     Levy(levy::Arguments),
     #[command(name = "gmm-posterior")]
     Gmm(gmm::Arguments),
+    #[command(name = "mcmc-toy")]
+    ChainsToy(chains::toy::Arguments),
+    #[command(name = "sk-rock")]
+    SkRock(chains::sk_rock::Arguments),
     Toy(toy::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.experiment {
+        Experiment::Deblur(arguments) => chains::deblur::run(arguments)?,
         Experiment::Digits(arguments) => digits::run(arguments)?,
         Experiment::GaussianW2(arguments) => gaussian_w2::run(arguments)?,
         Experiment::Levy(arguments) => levy::run(arguments)?,
         Experiment::Gmm(arguments) => gmm::run(arguments)?,
+        Experiment::ChainsToy(arguments) => chains::toy::run(arguments)?,
+        Experiment::SkRock(arguments) => chains::sk_rock::run(arguments)?,
         Experiment::Toy(arguments) => toy::run(arguments)?,
     }
     Ok(ExitCode::SUCCESS)

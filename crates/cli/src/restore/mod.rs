@@ -104,17 +104,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
 }
 
 fn write(folder: &Path, problem: &Problem, samples: Vec<Tensor<4>>, draws: &Draws) -> Outcome<()> {
-    if let Some(clean) = &problem.clean {
-        save_sheet(clean.clone(), 1, &folder.join("clean.png"))?;
-    }
-    save_sheet(
-        problem.measurement.clone(),
-        1,
-        &folder.join("measurement.png"),
-    )?;
-    if let Some(mask) = &problem.mask {
-        save_sheet(mask.clone(), 1, &folder.join("mask.png"))?;
-    }
+    problem.save(folder)?;
     save_sheet(draws.mean.clone(), 1, &folder.join("mean.png"))?;
     let samples = Tensor::cat(samples, 0);
     let sheet = folder.join("samples.png");

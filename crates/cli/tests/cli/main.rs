@@ -9,6 +9,7 @@ mod data;
 mod failure;
 mod gmm;
 mod levy;
+mod mcmc;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/reproduce/probe.rs"]
 mod probe;

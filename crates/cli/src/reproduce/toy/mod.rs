@@ -4,10 +4,10 @@
 //! so what is left is the error of the method. A Gaussian is fitted to the draws and compared with the posterior.
 
 mod builders;
-mod gaussian;
+pub(super) mod gaussian;
 mod methods;
 mod peer;
-mod problem;
+pub(super) mod problem;
 
 use std::{fs, path::PathBuf};
 

@@ -30,7 +30,7 @@ pub(crate) const PIXEL_VARIANCE: f64 = SMOOTH * SMOOTH + NUGGET * NUGGET;
 /// Standard deviation of the smooth part of the prior, its length in pixels, and the standard deviation of the rough part.
 const SMOOTH: f64 = 0.15;
 const LENGTH: f64 = 2.0;
-const NUGGET: f64 = 0.03;
+pub(crate) const NUGGET: f64 = 0.03;
 
 /// Standard deviation of the noise of a measurement.
 pub(crate) const NOISE_STD: f64 = 0.1;
