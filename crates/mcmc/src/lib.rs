@@ -38,14 +38,14 @@
 
 mod density;
 mod error;
-mod interval;
+mod hex;
 mod kernel;
 mod kernels;
+mod pixel_box;
 mod run;
 
 pub use density::PosteriorDensity;
 pub use error::{ChainError, OtherRun};
-pub use interval::Interval;
 pub use kernel::{ChainState, Info, MarkovKernel, Position, StepSize};
 pub use kernels::{
     Adaptive, AdaptiveState, Annealed, AnnealedLangevin, DiagonalPreconditioner, Evaluated,
@@ -53,8 +53,9 @@ pub use kernels::{
     ParallelTempering, Pcn, PnpUla, Preconditioner, ProjectedUla, ReflectedUla, SkRock,
     SpectralPreconditioner, Split, SplitDraw, SplitGibbs, Tunable, Ula, Underdamped, Weighed,
 };
+pub use pixel_box::PixelBox;
 pub use run::{
     ACCEPTANCE, ChainConfig, ChainEvent, ChainFailure, ChainReport, ChainRun, Chains, ENERGY,
     ESS_PER_CHAIN, Outcome, Phase, RHAT_BOUND, Reason, Start, Statistics, StopRule, Trace,
-    TraceSummary, Verdict, sample_chains,
+    TraceSummary, Verdict, fingerprint, sample_chains,
 };

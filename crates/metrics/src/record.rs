@@ -1,14 +1,13 @@
 //! States of streaming statistics as plain data, to be stored and taken up again.
 
-use std::{error::Error, fmt};
-
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// Why a record gives no statistic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// A field contradicts another one, or is out of its range.
+    #[error("the record is damaged: {name} must be {expected}")]
     Field {
         /// Its name.
         name: &'static str,
@@ -16,6 +15,7 @@ pub enum RecordError {
         expected: &'static str,
     },
     /// A tensor has another rank than the statistic's draws.
+    #[error("the record is of other draws: {name} must be of rank {expected}, found {found}")]
     Rank {
         /// Its name.
         name: &'static str,
@@ -25,6 +25,7 @@ pub enum RecordError {
         found: usize,
     },
     /// A tensor is of a type that is no float type, or that the device does not have.
+    #[error("{name} must be of a float type of the device, found {found:?}")]
     Type {
         /// Its name.
         name: &'static str,
@@ -32,30 +33,6 @@ pub enum RecordError {
         found: DType,
     },
 }
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Field { name, expected } => {
-                write!(f, "the record is damaged: {name} must be {expected}")
-            }
-            Self::Rank {
-                name,
-                expected,
-                found,
-            } => write!(
-                f,
-                "the record is of other draws: {name} must be of rank {expected}, found {found}"
-            ),
-            Self::Type { name, found } => write!(
-                f,
-                "{name} must be of a float type of the device, found {found:?}"
-            ),
-        }
-    }
-}
-
-impl Error for RecordError {}
 
 pub(crate) fn require(
     valid: bool,

@@ -40,23 +40,40 @@ impl AffineLaw {
     }
 }
 
-/// Row 0 has no noise at all, row 1 the unit start, row `2 + k` the unit noise of call `k`.
-struct Probe {
-    calls: usize,
-    capacity: usize,
+/// Noise whose `k`-th number in each row is 1 on row `first + k` and 0 on all others, counted over all calls: a run that is
+/// affine in its noises shows each coefficient on a row of its own.
+#[derive(Clone, Debug)]
+pub struct UnitNoise {
+    next: usize,
 }
 
-impl Noise<2> for Probe {
-    fn normal(&mut self, shape: [usize; 2]) -> Tensor<2> {
+impl UnitNoise {
+    /// From row `first` on.
+    pub fn from_row(first: usize) -> Self {
+        Self { next: first }
+    }
+
+    /// The row of the next number: `first`, and as many as were drawn.
+    pub fn next_row(&self) -> usize {
+        self.next
+    }
+}
+
+impl<const D: usize> Noise<D> for UnitNoise {
+    /// # Panics
+    /// If there is no row left for a number.
+    fn normal(&mut self, shape: [usize; D]) -> Tensor<D> {
+        let (rows, numbers) = (shape[0], shape[1..].iter().product::<usize>());
         assert!(
-            self.calls < self.capacity,
-            "the run drew noise more than {} times",
-            self.capacity
+            self.next + numbers <= rows,
+            "the run drew more noise than {rows} rows show"
         );
-        let mut unit = vec![0.0; shape[0]];
-        unit[2 + self.calls] = 1.0;
-        self.calls += 1;
-        exact(&unit, shape)
+        let mut units = vec![0.0; rows * numbers];
+        for entry in 0..numbers {
+            units[(self.next + entry) * numbers + entry] = 1.0;
+        }
+        self.next += numbers;
+        exact(&units, shape)
     }
 }
 
@@ -69,16 +86,14 @@ pub fn affine_law(
     let rows = max_calls + 2;
     let mut start = vec![0.0; rows];
     start[1] = 1.0;
-    let mut probe = Probe {
-        calls: 0,
-        capacity: max_calls,
-    };
-    let output = values(&run(exact(&start, [rows, 1]), &mut probe));
+    // Row 0 has no noise at all, row 1 the unit start, row `2 + k` the unit noise of call `k`.
+    let mut noise = UnitNoise::from_row(2);
+    let output = values(&run(exact(&start, [rows, 1]), &mut noise));
     let offset = output[0];
     AffineLaw {
         offset,
         start: output[1] - offset,
-        noises: output[2..2 + probe.calls]
+        noises: output[2..noise.next_row()]
             .iter()
             .map(|value| value - offset)
             .collect(),

@@ -9,5 +9,5 @@ mod z;
 
 pub use device::{device, exact, golden, values};
 pub use gradient::{assert_adjoint, assert_close, assert_vjp, directional_derivative};
-pub use law::{AffineLaw, Moments, affine_law};
+pub use law::{AffineLaw, Moments, UnitNoise, affine_law};
 pub use z::{assert_z, z_bound};

@@ -1,10 +1,10 @@
 //! The Moreau-Yosida envelope: `g_lambda(x) = min_u g(u) + |u - x|^2/(2 lambda)`, a smooth function below a convex `g`.
 //!
-//! With `u = prox_{lambda g}(x)` the value is `g(u) + |x - u|^2/(2 lambda)` and the gradient `(x - u)/lambda`, of Lipschitz
-//! constant `1/lambda` (Moreau 1965, <https://doi.org/10.24033/bsmf.1625>; Durmus, Moulines & Pereyra 2018,
-//! <https://doi.org/10.1137/16M1108340>, for sampling with it). `exp(-g_lambda)` tends to `exp(-g)` as `lambda` falls. The
-//! envelope of `|x|` is Huber's function, that of a set the squared distance to it over `2 lambda`. Its own proximal operator
-//! is `x + step/(step + lambda) (prox_{(step + lambda) g}(x) - x)`.
+//! With `u = prox_{lambda g}(x)` the value is `g(u) + |x - u|^2/(2 lambda)` and the gradient `(x - u)/lambda`, of
+//! Lipschitz constant `1/lambda` (Moreau 1965, <https://doi.org/10.24033/bsmf.1625>; Durmus, Moulines & Pereyra 2018,
+//! <https://doi.org/10.1137/16M1108340>, for sampling with it). `exp(-g_lambda)` tends to `exp(-g)` as `lambda` falls.
+//! The envelope of `|x|` is Huber's function, that of a set the squared distance to it over `2 lambda`. Its own
+//! proximal operator is `x + step/(step + lambda) (prox_{(step + lambda) g}(x) - x)`.
 
 use burn::tensor::Tensor;
 use tweedie_core::combine;
@@ -14,8 +14,8 @@ use crate::{DataFidelity, FidelityError, Gradient, Proximal, Smooth, error::requ
 
 /// `g_lambda(x) = min_u g(u) + |u - x|^2/(2 lambda)` for a convex `g` with a proximal operator.
 ///
-/// One proximal operator a gradient. It has a value where `g` has one. What the proximal operator misses of its exact point,
-/// the gradient misses `1/lambda` times.
+/// One proximal operator a gradient. It has a value where `g` has one. What the proximal operator misses of its exact
+/// point, the gradient misses `1/lambda` times.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -10,7 +10,7 @@
 //! are those of MYULA.
 
 use burn::tensor::Tensor;
-use tweedie_core::{AnalyticPrior, Denoiser, Score};
+use tweedie_core::{AnalyticPrior, Denoiser};
 
 use crate::{DataFidelity, FidelityError, Gradient, Smooth, error::require_positive};
 

@@ -1,10 +1,9 @@
 //! Draws near a centre have the law of their two factors.
 
 use burn::tensor::Tensor;
-use tweedie_core::Noise;
 use tweedie_fidelity::{ConditionalDraw, L2, Nearby, Tikhonov};
 use tweedie_physics::{AverageDownsampling, Identity};
-use tweedie_testkit::{Moments, affine_law, assert_close, exact, values};
+use tweedie_testkit::{Moments, UnitNoise, affine_law, assert_close, exact, values};
 
 use crate::registry::EXACT;
 use crate::support::inner;
@@ -13,23 +12,6 @@ const SPREAD: f64 = 0.3;
 const CENTRE: [f64; 4] = [0.1, 0.7, 0.4, 0.6];
 const PIXELS: usize = CENTRE.len();
 
-/// Rows: nothing, then one for each number drawn so far, in order, with that number 1.
-struct UnitProbe {
-    next: usize,
-}
-
-impl Noise for UnitProbe {
-    fn normal(&mut self, shape: [usize; 4]) -> Tensor<4> {
-        let numbers: usize = shape[1..].iter().product();
-        let mut units = vec![0.0; shape[0] * numbers];
-        for entry in 0..numbers {
-            units[(self.next + entry) * numbers + entry] = 1.0;
-        }
-        self.next += numbers;
-        exact(&units, shape)
-    }
-}
-
 /// Mean and covariance of a draw of 2 by 2 pixels that takes `numbers` normal numbers.
 fn law(term: &dyn ConditionalDraw, numbers: usize) -> ([f64; PIXELS], [[f64; PIXELS]; PIXELS]) {
     let centre = exact(&CENTRE, [1, 1, 2, 2]).expand([1 + numbers, 1, 2, 2]);
@@ -37,9 +19,9 @@ fn law(term: &dyn ConditionalDraw, numbers: usize) -> ([f64; PIXELS], [[f64; PIX
         centre,
         spread: SPREAD,
     };
-    let mut noise = UnitProbe { next: 1 };
+    let mut noise = UnitNoise::from_row(1);
     let drawn = values(&term.draw_near(near, &mut noise));
-    assert_eq!(noise.next, 1 + numbers);
+    assert_eq!(noise.next_row(), 1 + numbers);
     let mean: [f64; PIXELS] = drawn[..PIXELS].try_into().unwrap();
     let mut covariance = [[0.0; PIXELS]; PIXELS];
     for row in drawn.chunks(PIXELS).skip(1) {

@@ -1,12 +1,13 @@
 //! Annealed Langevin: ULA on targets of falling noise level, some steps at each, that ends as ULA on the last.
 //!
-//! `x <- x - h_i grad U_i(x) + sqrt(2 h_i) n`, `h_i = h (sigma_i/sigma_last)^2`, `U_i` the potential at noise level `sigma_i`
+//! `x <- x - h_i grad U_i(x) + sqrt(2 h_i) n`, `h_i = h (sigma_i/sigma_last)^2`, `U_i` the potential at noise level
+//! `sigma_i`
 //!
-//! Song & Ermon 2019, algorithm 1, <https://arxiv.org/abs/1907.05600>, whose `epsilon` is `2 h`. The steps at high levels cross
-//! between modes that the last one keeps apart. With the score of a denoiser as the prior, `U_i = f + g_{sigma_i}`. After
-//! `steps_per_level` steps at each level the chain stays at the last one for good: those before it are burn-in. The solver of
-//! that name in `tweedie-solvers` draws from a diffusion prior along a grid of times and stops at the end; this one goes on as a
-//! Markov chain.
+//! Song & Ermon 2019, algorithm 1, <https://arxiv.org/abs/1907.05600>, whose `epsilon` is `2 h`. The steps at high
+//! levels cross between modes that the last one keeps apart. With the score of a denoiser as the prior,
+//! `U_i = f + g_{sigma_i}`. After `steps_per_level` steps at each level the chain stays at the last one for good: those
+//! before it are burn-in. The solver of that name in `tweedie-solvers` draws from a diffusion prior along a grid of
+//! times and stops at the end; this one goes on as a Markov chain.
 //!
 //! - Needs: the gradient of the potential at each noise level.
 //! - Cost: one gradient a step.
@@ -24,8 +25,8 @@ const LARGEST_COUNT: usize = 1 << 24;
 
 /// ULA on a falling sequence of noise levels.
 ///
-/// The step is admissible up to the least of `(sigma_last/sigma_i)^2/L_i`, which a data term brings far below `1/L` of the last
-/// level: at `sigma_i` its share of the gradient takes steps of the full `h_i`.
+/// The step is admissible up to the least of `(sigma_last/sigma_i)^2/L_i`, which a data term brings far below `1/L` of
+/// the last level: at `sigma_i` its share of the gradient takes steps of the full `h_i`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -78,12 +79,12 @@ impl<const D: usize> ChainState<D> for Annealed<D> {
 }
 
 impl<T: Smooth> AnnealedLangevin<T> {
-    /// Pairs of a noise level and its target, `steps_per_level` steps at each, and the step `h = step_size` of the last one in
-    /// squared units of `x`.
+    /// Pairs of a noise level and its target, `steps_per_level` steps at each, and the step `h = step_size` of the last
+    /// one in squared units of `x`.
     ///
     /// # Errors
-    /// [`ChainError::NoLevels`] without a level; unless the noise levels fall, are finite and above 0, `steps_per_level` is at
-    /// least 1 and their product at most `2^24`; unless `step_size` is finite and above 0.
+    /// [`ChainError::NoLevels`] without a level; unless the noise levels fall, are finite and above 0,
+    /// `steps_per_level` is at least 1 and their product at most `2^24`; unless `step_size` is finite and above 0.
     pub fn new(
         levels: Vec<(f64, T)>,
         steps_per_level: usize,

@@ -3,7 +3,7 @@
 //! `v ~ N(0, I)`, then `steps` times `v <- v - e/2 S^T grad U(x)`, `x <- x + e S v`, `v <- v - e/2 S^T grad U(x)`; the end is
 //! taken with probability `min(1, e^(H - H'))`, `H = U(x) + |v|^2 / 2`
 //!
-//! Duane et al. 1987, <https://doi.org/10.1016/0370-2693(87)91197-X>; Neal 2011, <https://arxiv.org/abs/1206.1901>. `S S^T` is
+//! Duane et al. 1987, <https://doi.org/10.1016/0370-2693%2887%2991197-X>; Neal 2011, <https://arxiv.org/abs/1206.1901>. `S S^T` is
 //! the inverse of the mass matrix, which is the identity unless a preconditioner is given. The energy error of a
 //! trajectory of fixed length `e steps` is of order `e^2`. With one step it is MALA of step `h = e^2/2`.
 //!

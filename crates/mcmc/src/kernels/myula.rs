@@ -3,9 +3,9 @@
 //! `x <- (1 - h/lambda) x - h grad f(x) + (h/lambda) prox_{lambda g}(x) + sqrt(2 h) n`, `n ~ N(0, I)`
 //!
 //! Durmus, Moulines & Pereyra 2018, <https://doi.org/10.1137/16M1108340>. It is [`Ula`] with the Moreau-Yosida envelope
-//! `g_lambda` in place of `g`, so its law tends to `exp(-f - g_lambda)` as `h` falls, and that to the posterior as `lambda` does,
-//! at the price of smaller steps. With `f = a |x - m|^2/2` and `g = b |x|^2/2` the precision of the envelope is
-//! `b/(1 + lambda b)`.
+//! `g_lambda` in place of `g`, so its law tends to `exp(-f - g_lambda)` as `h` falls, and that to the posterior as
+//! `lambda` does, at the price of smaller steps. With `f = a |x - m|^2/2` and `g = b |x|^2/2` the precision of the
+//! envelope is `b/(1 + lambda b)`.
 //!
 //! - Needs: the gradient of the data term, the proximal operator of the prior.
 //! - Cost: one of each a step.

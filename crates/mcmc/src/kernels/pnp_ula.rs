@@ -2,11 +2,12 @@
 //!
 //! `x <- x - h grad f(x) - h (alpha/epsilon) (x - D(x; sigma)) + (h/lambda) (Pi_C(x) - x) + sqrt(2 h) n`, `n ~ N(0, I)`
 //!
-//! with `epsilon = sigma^2`. Laumont, De Bortoli, Almansa, Delon, Durmus & Pereyra 2022, <https://arxiv.org/abs/2103.04715>. It is
-//! ULA for `exp(-f) p_sigma^alpha` times a penalty that leaves the box `C` free: `exp(-d(x, C)^2/(2 lambda))`, the Moreau-Yosida
-//! envelope of the box. The pull keeps the chain where a network was trained, and makes it ergodic. With `L` the Lipschitz
-//! constant of `grad f` and `M` that of `x - D`, the authors suggest steps up to a third of `1/(L + alpha M/epsilon + 1/lambda)`,
-//! and `lambda` up to half of `1/(L + alpha M/epsilon)`. Their PPnP-ULA is [`ProjectedUla`](crate::ProjectedUla) with no pull.
+//! with `epsilon = sigma^2`. Laumont, De Bortoli, Almansa, Delon, Durmus & Pereyra 2022,
+//! <https://arxiv.org/abs/2103.04715>. It is ULA for `exp(-f) p_sigma^alpha` times a penalty that leaves the box `C`
+//! free: `exp(-d(x, C)^2/(2 lambda))`, the Moreau-Yosida envelope of the box. The pull keeps the chain where a network
+//! was trained, and makes it ergodic. With `L` the Lipschitz constant of `grad f` and `M` that of `x - D`, the authors
+//! suggest steps up to a third of `1/(L + alpha M/epsilon + 1/lambda)`, and `lambda` up to half of
+//! `1/(L + alpha M/epsilon)`. Their PPnP-ULA is [`ProjectedUla`](crate::ProjectedUla) with no pull.
 //!
 //! - Needs: the gradient of the data term, a denoiser.
 //! - Cost: one gradient and one denoising a step.
@@ -17,25 +18,26 @@ use burn::tensor::Tensor;
 use tweedie_core::{Denoiser, Noise, combine};
 use tweedie_fidelity::{Gradient, MoreauEnvelope, ScorePrior, Smooth};
 
-use crate::{ChainError, Info, Interval, MarkovKernel, Position, PosteriorDensity, StepSize};
+use crate::{ChainError, Info, MarkovKernel, PixelBox, Position, PosteriorDensity, StepSize};
 
 /// The share of `1/L` that the authors suggest.
 const SHARE: f64 = 1.0 / 3.0;
 
-/// [`Ula`](crate::Ula) with a denoiser and the penalty of a box, admissible up to `h = 1/(3 (L + alpha M/epsilon + 1/lambda))`.
+/// [`Ula`](crate::Ula) with a denoiser and the penalty of a box, admissible up to
+/// `h = 1/(3 (L + alpha M/epsilon + 1/lambda))`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use tweedie_core::GaussianPrior;
 /// use tweedie_fidelity::{L2, MoreauEnvelope, ScorePrior};
-/// use tweedie_mcmc::{Interval, PnpUla};
+/// use tweedie_mcmc::{PixelBox, PnpUla};
 /// use tweedie_physics::Identity;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let y = Tensor::<4>::full([1, 1, 8, 8], 0.7, &Device::flex());
 /// let fidelity = L2::new(Identity, y.clone(), 0.1)?.with_operator_norm(1.0)?;
 /// let prior = ScorePrior::new(GaussianPrior::new(y, 0.04), 0.02, 1.0)?;
-/// let near_pixels = MoreauEnvelope::new(Interval::new(-1.0, 2.0)?, 1e-4)?;
+/// let near_pixels = MoreauEnvelope::new(PixelBox::new(-1.0, 2.0)?, 1e-4)?;
 /// let kernel = PnpUla::at_bound(fidelity, prior, near_pixels)?;
 /// # let _ = kernel;
 /// # Ok(())
@@ -44,20 +46,20 @@ const SHARE: f64 = 1.0 / 3.0;
 #[derive(Clone, Debug)]
 pub struct PnpUla<F, P> {
     posterior: PosteriorDensity<F, ScorePrior<P>>,
-    penalty: MoreauEnvelope<Interval>,
+    penalty: MoreauEnvelope<PixelBox>,
     step: StepSize,
 }
 
 impl<F: Smooth, P> PnpUla<F, P> {
-    /// For the data term `f`, the score of a denoiser (whose weight is `alpha`), and the envelope of a box, with the step
-    /// `h = step_size` in squared units of `x`.
+    /// For the data term `f`, the score of a denoiser (whose weight is `alpha`), and the envelope of a box, with the
+    /// step `h = step_size` in squared units of `x`.
     ///
     /// # Errors
     /// Unless `step_size` is finite and above 0.
     pub fn new(
         fidelity: F,
         prior: ScorePrior<P>,
-        penalty: MoreauEnvelope<Interval>,
+        penalty: MoreauEnvelope<PixelBox>,
         step_size: f64,
     ) -> Result<Self, ChainError> {
         let posterior = PosteriorDensity { fidelity, prior };
@@ -76,7 +78,7 @@ impl<F: Smooth, P> PnpUla<F, P> {
     pub fn at_bound(
         fidelity: F,
         prior: ScorePrior<P>,
-        penalty: MoreauEnvelope<Interval>,
+        penalty: MoreauEnvelope<PixelBox>,
     ) -> Result<Self, ChainError> {
         let posterior = PosteriorDensity { fidelity, prior };
         let step = StepSize::at_bound(bound(&posterior, &penalty))?;

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
 use tweedie_physics::Svd;
 
-use crate::{ChainError, error::require_positive};
+use crate::{ChainError, error::require_positive, hex::hex};
 
 /// A fixed symmetric positive `M = S S^T`, by its factor.
 pub trait Preconditioner<const D: usize = 4> {
@@ -190,8 +190,5 @@ fn fingerprint<const D: usize>(entries: &Tensor<D>) -> Result<String, ChainError
         .flat_map(|entry| entry.to_le_bytes())
         .collect();
     let hash = Sha256::digest(bytes);
-    Ok(hash[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(&hash[..16]))
 }

@@ -2,9 +2,10 @@
 //!
 //! `x <- Pi_C(x - h grad U(x) + sqrt(2 h) n)`, `n ~ N(0, I)`
 //!
-//! Bubeck, Eldan & Lehec 2018, <https://doi.org/10.1007/s00454-018-9992-1>. The target is `exp(-U)` on `C = [low, high]`; what a
-//! step throws out is put on the wall, so the law has an atom of order `sqrt(h)` there, and its bias is of that order. With `U`
-//! the sum of a data term and the score of a denoiser it is PPnP-ULA (Laumont et al. 2022, <https://arxiv.org/abs/2103.04715>).
+//! Bubeck, Eldan & Lehec 2018, <https://doi.org/10.1007/s00454-018-9992-1>. The target is `exp(-U)` on
+//! `C = [low, high]`; what a step throws out is put on the wall, so the law has an atom of order `sqrt(h)` there, and
+//! its bias is of that order. With `U` the sum of a data term and the score of a denoiser it is PPnP-ULA (Laumont et
+//! al. 2022, <https://arxiv.org/abs/2103.04715>).
 //!
 //! - Needs: the gradient of the potential, a box.
 //! - Cost: one gradient a step.
@@ -15,7 +16,7 @@ use burn::tensor::Tensor;
 use tweedie_core::Noise;
 use tweedie_fidelity::{Gradient, Smooth};
 
-use crate::{ChainError, Info, Interval, MarkovKernel, Position, StepSize, Ula};
+use crate::{ChainError, Info, MarkovKernel, PixelBox, Position, StepSize, Ula};
 
 /// `x <- Pi_C(x - h grad U(x) + sqrt(2 h) n)`, admissible up to `h = 1/L`.
 ///
@@ -23,7 +24,7 @@ use crate::{ChainError, Info, Interval, MarkovKernel, Position, StepSize, Ula};
 /// use burn::tensor::{Device, Tensor};
 /// use tweedie_core::{GaussianPrior, Rng};
 /// use tweedie_fidelity::{L2, ScorePrior};
-/// use tweedie_mcmc::{ChainState, Interval, MarkovKernel, PosteriorDensity, ProjectedUla};
+/// use tweedie_mcmc::{ChainState, PixelBox, MarkovKernel, PosteriorDensity, ProjectedUla};
 /// use tweedie_physics::Identity;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +33,7 @@ use crate::{ChainError, Info, Interval, MarkovKernel, Position, StepSize, Ula};
 /// let fidelity = L2::new(Identity, y.clone(), 0.1)?.with_operator_norm(1.0)?;
 /// let prior = ScorePrior::new(GaussianPrior::new(y.zeros_like(), 0.04), 0.02, 1.0)?;
 /// // PPnP-ULA.
-/// let kernel = ProjectedUla::at_bound(PosteriorDensity { fidelity, prior }, Interval::UNIT)?;
+/// let kernel = ProjectedUla::at_bound(PosteriorDensity { fidelity, prior }, PixelBox::UNIT)?;
 /// let (state, _) = kernel.step(kernel.init(y), &mut Rng::seeded(0, &device));
 /// assert!(state.position().clone().max().into_scalar::<f32>() <= 1.0);
 /// # Ok(())
@@ -41,26 +42,26 @@ use crate::{ChainError, Info, Interval, MarkovKernel, Position, StepSize, Ula};
 #[derive(Clone, Debug)]
 pub struct ProjectedUla<T> {
     ula: Ula<T>,
-    interval: Interval,
+    walls: PixelBox,
 }
 
 impl<T: Smooth> ProjectedUla<T> {
-    /// For the potential `target` on the box `interval`, with the step `h = step_size` in squared units of `x`.
+    /// For the potential `target` on the box `walls`, with the step `h = step_size` in squared units of `x`.
     ///
     /// # Errors
     /// Unless `step_size` is finite and above 0.
-    pub fn new(target: T, interval: Interval, step_size: f64) -> Result<Self, ChainError> {
+    pub fn new(target: T, walls: PixelBox, step_size: f64) -> Result<Self, ChainError> {
         let ula = Ula::new(target, step_size)?;
-        Ok(Self { ula, interval })
+        Ok(Self { ula, walls })
     }
 
     /// With the largest admissible step, `1/L`.
     ///
     /// # Errors
     /// [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not known.
-    pub fn at_bound(target: T, interval: Interval) -> Result<Self, ChainError> {
+    pub fn at_bound(target: T, walls: PixelBox) -> Result<Self, ChainError> {
         let ula = Ula::at_bound(target)?;
-        Ok(Self { ula, interval })
+        Ok(Self { ula, walls })
     }
 }
 
@@ -73,7 +74,7 @@ impl<const D: usize, T: Gradient<D>> MarkovKernel<D> for ProjectedUla<T> {
 
     fn step(&self, state: Position<D>, noise: &mut dyn Noise<D>) -> (Position<D>, Info) {
         let (Position(moved), info) = self.ula.step(state, noise);
-        (Position(self.interval.project(moved)), info)
+        (Position(self.walls.project(moved)), info)
     }
 
     fn moved(&self, _: Position<D>, position: Tensor<D>) -> Option<Position<D>> {
@@ -90,6 +91,6 @@ impl<const D: usize, T: Gradient<D>> MarkovKernel<D> for ProjectedUla<T> {
 
     fn describe(&self) -> String {
         let ula = MarkovKernel::<D>::describe(&self.ula);
-        format!("projected-{ula}, {}", self.interval)
+        format!("projected-{ula}, {}", self.walls)
     }
 }

@@ -1,7 +1,7 @@
 //! SK-ROCK, the stabilised explicit Runge-Kutta-Chebyshev step of `dx = -grad U(x) dt + sqrt(2) dw`.
 //!
-//! `X_1 = x - mu_1 h grad U(x + nu_1 n) + kappa_1 n`, `X_j = nu_j X_{j-1} + kappa_j X_{j-2} - mu_j h grad U(X_{j-1})` for `j = 2..s`
-//! with `X_0 = x` and `n ~ N(0, 2 h I)`; the new state is `X_s`.
+//! `X_1 = x - mu_1 h grad U(x + nu_1 n) + kappa_1 n`, `X_j = nu_j X_{j-1} + kappa_j X_{j-2} - mu_j h grad U(X_{j-1})`
+//! for `j = 2..s` with `X_0 = x` and `n ~ N(0, 2 h I)`; the new state is `X_s`.
 //!
 //! With `T_j` the Chebyshev polynomials, `w_0 = 1 + eta/s^2` and `w_1 = T_s(w_0)/T_s'(w_0)`, the coefficients are
 //! `mu_1 = w_1/w_0`, `nu_1 = s w_1/2`, `kappa_1 = s w_1/w_0`, and `mu_j = 2 w_1 T_{j-1}(w_0)/T_j(w_0)`,
@@ -13,10 +13,10 @@
 //!
 //! `A = T_s(u)/T_s(w_0)`, `B = U_{s-1}(u)/U_{s-1}(w_0) (1 - w_1 z/2)`, `U_j` the polynomials of the second kind:
 //!
-//! so the stationary variance is `2 h B^2/(1 - A^2)`, at most `1/p`, and there is such a law up to `z = 2 w_0/w_1`, near
-//! `2 s^2 (1 - 2 eta/3)` for small `eta`. The bound of the step is below it: the published rule for `s`, solved for `h`. No
-//! noise reaches the directions with `U_{s-1}(u) = 0`, whose variance is 0; with `s = 10`, slow ones lose 1 % of theirs at
-//! `z = 0.5`.
+//! so the stationary variance is `2 h B^2/(1 - A^2)`, with `eta = 0.05` at most `1/p` up to the bound. There is such a
+//! law up to `z = 2 w_0/w_1`, near `2 s^2 (1 - 2 eta/3)` for small `eta`. The bound of the step is below it: the
+//! published rule for `s`, solved for `h`. No noise reaches the directions with `U_{s-1}(u) = 0`, whose variance is 0;
+//! with `s = 10`, slow ones lose a hundredth of theirs at `z = 0.5`.
 //!
 //! - Needs: the gradient of the potential.
 //! - Cost: `s` gradients a step, of a step up to `((s - 1/2)^2 (2 - 4 eta/3) - 3/2)/L`.
@@ -35,8 +35,8 @@ const ETA: f64 = 0.05;
 /// The Runge-Kutta-Chebyshev step of `s` stages, admissible up to `h = ((s - 1/2)^2 (2 - 4 eta/3) - 3/2)/L`.
 ///
 /// On the [`PosteriorDensity`](crate::PosteriorDensity) of a data term and a
-/// [`MoreauEnvelope`](tweedie_fidelity::MoreauEnvelope) it is the sampler of Pereyra et al. 2020 for total variation and other
-/// priors that are not smooth.
+/// [`MoreauEnvelope`](tweedie_fidelity::MoreauEnvelope) it is the sampler of Pereyra et al. 2020 for total variation
+/// and other priors that are not smooth.
 ///
 /// ```
 /// use tweedie_fidelity::Tikhonov;
@@ -76,12 +76,13 @@ struct Stage {
 }
 
 impl<T: Smooth> SkRock<T> {
-    /// For the potential `target` with `stages` gradients a step, damping `eta` and the step `h = step_size`, in squared units
-    /// of `x`. The papers have `eta = 0.05`; more damping gives up speed, and none leaves stiff directions unforgotten.
+    /// For the potential `target` with `stages` gradients a step, damping `eta` and the step `h = step_size`, in
+    /// squared units of `x`. The papers have `eta = 0.05`; more damping gives up speed, and none leaves stiff
+    /// directions unforgotten.
     ///
     /// # Errors
-    /// Unless `stages` is at least 2, `eta` within 0 and 1 (both excluded), and `step_size` finite and above 0. One stage would
-    /// be a step of Euler's with the gradient taken ahead by noise, which no published bound covers.
+    /// Unless `stages` is at least 2, `eta` within 0 and 1 (both excluded), and `step_size` finite and above 0. One
+    /// stage would be a step of Euler's with the gradient taken ahead by noise, which no published bound covers.
     pub fn new(target: T, stages: usize, eta: f64, step_size: f64) -> Result<Self, ChainError> {
         let per_unit = bound_per_unit(stages, eta)?;
         let step = StepSize::new(step_size, bound(&target, per_unit))?;
@@ -91,7 +92,8 @@ impl<T: Smooth> SkRock<T> {
     /// With `eta = 0.05` and the largest admissible step.
     ///
     /// # Errors
-    /// Unless `stages` is at least 2; [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not known.
+    /// Unless `stages` is at least 2; [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not
+    /// known.
     pub fn at_bound(target: T, stages: usize) -> Result<Self, ChainError> {
         Self::at_share(target, stages, 1.0)
     }
@@ -99,8 +101,8 @@ impl<T: Smooth> SkRock<T> {
     /// With `eta = 0.05` and `share` of the largest admissible step: Pereyra et al. use 0.5 to 0.8, for less bias.
     ///
     /// # Errors
-    /// Unless `stages` is at least 2 and `share` above 0 and at most 1; [`ChainError::NoBound`] where the Lipschitz constant of
-    /// the gradient is not known.
+    /// Unless `stages` is at least 2 and `share` above 0 and at most 1; [`ChainError::NoBound`] where the Lipschitz
+    /// constant of the gradient is not known.
     pub fn at_share(target: T, stages: usize, share: f64) -> Result<Self, ChainError> {
         let valid = share > 0.0 && share <= 1.0;
         require("share", share, valid, "above 0 and at most 1")?;
@@ -114,7 +116,8 @@ impl<T: Smooth> SkRock<T> {
         let s = stages as f64;
         let beyond = eta / (s * s);
         let w0 = 1.0 + beyond;
-        // T_j(cosh a) = cosh(j a), T_j'(cosh a) = j sinh(j a)/sinh(a). The digits that w_0 loses to its 1 would count s^4 times.
+        // T_j(cosh a) = cosh(j a), T_j'(cosh a) = j sinh(j a)/sinh(a). The digits that w_0 loses to its 1 would count
+        // s^4 times.
         let a = 2.0 * (0.5 * beyond).sqrt().asinh();
         let t = |j: usize| (j as f64 * a).cosh();
         let w1 = t(stages) * a.sinh() / (s * (s * a).sinh());

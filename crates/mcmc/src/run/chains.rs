@@ -14,7 +14,7 @@ use super::{
     checkpoint::{Identity, Place, fingerprint},
     function::Function,
     report::Settings,
-    session::{Session, data},
+    session::Session,
     store::Stored,
     traces::Direction,
 };
@@ -203,7 +203,7 @@ impl<'a, K: MarkovKernel<D>, const D: usize> Chains<'a, K, D> {
             iterations: 0,
             ..self.config.clone()
         };
-        let print = |tensor: &Tensor<D>| fingerprint(&data(tensor));
+        let print = fingerprint;
         let functions = self.functions.iter().map(|function| &function.name);
         let directions = self.directions.iter();
         let directions = directions.map(|named| (&named.name, print(&named.direction)));

@@ -10,23 +10,23 @@
 //! A checkpoint is written beside its place, and then takes it: what is found there is whole.
 
 use std::{
-    fmt::Write as _,
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use burn::tensor::TensorData;
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tweedie_core::RngPosition;
 
 use super::{
     Trace,
+    session::data,
     statistics::MonitorRecord,
     store::{unreadable, unwritable},
 };
-use crate::{ChainError, OtherRun};
+use crate::{ChainError, OtherRun, hex::hex};
 
 const MAGIC: &[u8; 8] = b"tweedie\0";
 const FORMAT: u32 = 1;
@@ -176,15 +176,13 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A tensor in words: shape, type and digest.
-pub(super) fn fingerprint(data: &TensorData) -> String {
+/// A tensor in words: shape, type, and the SHA-256 digest of its numbers. For a measurement in the `target` of
+/// [`Chains::with_checkpoint`](crate::Chains::with_checkpoint).
+///
+/// # Panics
+/// If the numbers cannot be read from their device.
+pub fn fingerprint<const D: usize>(tensor: &Tensor<D>) -> String {
+    let data = data(tensor);
     let digest = hex(&Sha256::digest(data.as_bytes()));
     format!("{:?} of {:?}, {digest}", data.shape(), data.dtype())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all text");
-        text
-    })
 }

@@ -16,6 +16,7 @@ mod store;
 mod traces;
 
 pub use chains::{ChainFailure, ChainRun, Chains, Outcome, sample_chains};
+pub use checkpoint::fingerprint;
 pub use config::{ChainConfig, StopRule};
 pub use event::{ChainEvent, Phase};
 pub use report::{ChainReport, ESS_PER_CHAIN, RHAT_BOUND, Reason, TraceSummary, Verdict};

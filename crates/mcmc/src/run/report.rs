@@ -133,6 +133,7 @@ pub(super) struct Settings {
     kernel: String,
     step: Option<StepSize>,
     gradients: usize,
+    gradients_to_start: usize,
     burn_in: usize,
     thinning: usize,
 }
@@ -143,6 +144,7 @@ impl Settings {
             kernel: kernel.describe(),
             step: kernel.step_size(),
             gradients: kernel.gradients(),
+            gradients_to_start: kernel.gradients_to_start(),
             burn_in: config.burn_in,
             thinning: config.thinning,
         }
@@ -179,7 +181,7 @@ impl<const D: usize> ChainRun<D> {
             thinning: settings.thinning,
             draws: self.draws,
             gradients_per_iteration: settings.gradients,
-            gradients: settings.gradients * self.iterations,
+            gradients: settings.gradients_to_start + settings.gradients * self.iterations,
             acceptance_rate: acceptance.and_then(Trace::mean),
             pixel_ess_min,
             pixel_ess_median: median(&ess),

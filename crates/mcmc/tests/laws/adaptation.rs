@@ -24,6 +24,10 @@ impl MarkovKernel<2> for Rehearsal {
     fn step(&self, state: Position<2>, _: &mut dyn Noise<2>) -> (Position<2>, Info) {
         (state, Info::default())
     }
+    /// So that a test can see it.
+    fn freeze(&self, Position(scale): Position<2>) -> Position<2> {
+        Position(scale.neg())
+    }
     fn gradients(&self) -> usize {
         0
     }
@@ -85,7 +89,10 @@ fn the_recursion_is_that_of_the_paper() {
             taken.push(values(&state.step_sizes()));
             state = kernel.step(state, &mut rng(1)).0;
         }
-        let ended = values(&kernel.freeze(state).step_sizes());
+        let ended = kernel.freeze(state);
+        // The kernel is told, too.
+        assert_eq!(values(ended.position()), scales.map(|scale| -scale));
+        let ended = values(&ended.step_sizes());
         for (chain, scale) in scales.into_iter().enumerate() {
             let (expected, average) = recursion(scale, steps, target);
             for (taken, expected) in taken.iter().zip(expected) {
@@ -221,6 +228,23 @@ fn adaptation_resumes_bit_for_bit() {
         assert_eq!(read(through), read(resumed));
     }
     assert!(kernel.restore(vec![exact(&[0.0, 0.0], [1, 2])]).is_none());
+}
+
+/// Whether the first step of the search is that of the kernel itself.
+fn assert_same_first_step<K: Tunable<2> + Clone>(kernel: K) {
+    let start = rng(140).normal([30, 2]);
+    let (plain, _) = kernel.step(kernel.init(start.clone()), &mut rng(141));
+    let adaptive = Adaptive::new(kernel);
+    let (adapted, _) = adaptive.step(adaptive.init(start.clone()), &mut rng(141));
+    let (plain, adapted) = (values(plain.position()), values(adapted.position()));
+    assert_close("first step", &adapted, &plain, 1e-12);
+    assert_ne!(plain, values(&start));
+}
+
+#[test]
+fn step_sizes_for_each_chain_are_in_the_unit_of_the_kernel() {
+    assert_same_first_step(Mala::new(Skewed, 0.1).unwrap());
+    assert_same_first_step(Hmc::new(Skewed, 0.3, 3).unwrap());
 }
 
 #[test]

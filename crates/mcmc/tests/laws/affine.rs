@@ -1,10 +1,8 @@
 //! The exact law of a chain whose step is affine in all parts of its state and in its noises.
 
-use burn::tensor::Tensor;
 use nalgebra::{DMatrix, DVector};
-use tweedie_core::Noise;
 use tweedie_mcmc::{ChainState, MarkovKernel};
-use tweedie_testkit::{exact, values};
+use tweedie_testkit::{UnitNoise, exact, values};
 
 /// `state <- offset + matrix state + noise n`, over the entries of all parts in order.
 pub(crate) struct AffineStep {
@@ -13,25 +11,10 @@ pub(crate) struct AffineStep {
     pub(crate) noise: DMatrix<f64>,
 }
 
-/// The unit noise of number `k` of a step on row `first + k`.
-struct Units {
-    next: usize,
-}
-
-impl<const D: usize> Noise<D> for Units {
-    fn normal(&mut self, shape: [usize; D]) -> Tensor<D> {
-        let numbers: usize = shape[1..].iter().product();
-        let mut units = vec![0.0; shape[0] * numbers];
-        for entry in 0..numbers {
-            units[(self.next + entry) * numbers + entry] = 1.0;
-        }
-        self.next += numbers;
-        exact(&units, shape)
-    }
-}
-
 impl AffineStep {
     /// Of a kernel whose states have `parts` parts of `shape`, for one chain, and whose steps take `numbers` normal numbers.
+    ///
+    /// Those of a Metropolis test are among them: it takes a proposal as likely as the state, whatever they are.
     pub(crate) fn of<const D: usize>(
         kernel: &impl MarkovKernel<D>,
         shape: [usize; D],
@@ -51,9 +34,9 @@ impl AffineStep {
             exact(&units, shape)
         };
         let state = kernel.restore((0..parts).map(part).collect()).unwrap();
-        let mut noise = Units { next: 1 + entries };
+        let mut noise = UnitNoise::from_row(1 + entries);
         let parts = kernel.step(state, &mut noise).0.parts();
-        assert_eq!(noise.next, rows, "the step takes other noises");
+        assert_eq!(noise.next_row(), rows, "the step takes other noises");
         let parts: Vec<Vec<f64>> = parts.iter().map(values).collect();
         let at = |row: usize, entry: usize| parts[entry / pixels][row * pixels + entry % pixels];
         let offset = DVector::from_fn(entries, |entry, _| at(0, entry));

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor};
 use nalgebra::{DMatrix, DVector};
 use tweedie_core::Rng;
-use tweedie_mcmc::{ChainError, ChainState, Interval, MarkovKernel, ProjectedUla, ReflectedUla};
+use tweedie_mcmc::{ChainError, ChainState, MarkovKernel, PixelBox, ProjectedUla, ReflectedUla};
 use tweedie_testkit::{assert_close, device, exact, values};
 
 use crate::support::{Quadratic, Replay};
@@ -12,8 +12,8 @@ const LOW: f64 = -0.3;
 const HIGH: f64 = 0.9;
 const WIDTH: f64 = HIGH - LOW;
 
-fn interval() -> Interval {
-    Interval::new(LOW, HIGH).unwrap()
+fn walls() -> PixelBox {
+    PixelBox::new(LOW, HIGH).unwrap()
 }
 
 /// Where rows end after one step with the noise given.
@@ -43,14 +43,14 @@ fn reflection_folds_steps_of_any_length() {
     let expected: Vec<f64> = points.iter().map(|x| bounce(*x)).collect();
     assert_close(
         "fold",
-        &values(&interval().reflect(x.clone())),
+        &values(&walls().reflect(x.clone())),
         &expected,
         1e-13,
     );
     let clamped: Vec<f64> = points.iter().map(|x| x.clamp(LOW, HIGH)).collect();
-    assert_eq!(values(&interval().project(x.clone())), clamped);
+    assert_eq!(values(&walls().project(x.clone())), clamped);
     // Without an upper wall.
-    let half = Interval::new(LOW, f64::INFINITY).unwrap();
+    let half = PixelBox::new(LOW, f64::INFINITY).unwrap();
     let expected: Vec<f64> = points.iter().map(|x| LOW + (x - LOW).abs()).collect();
     assert_close("half", &values(&half.reflect(x.clone())), &expected, 1e-13);
     let expected: Vec<f64> = points.iter().map(|x| x.max(LOW)).collect();
@@ -62,7 +62,7 @@ fn no_rounding_leaves_the_box() {
     let far = Rng::seeded(3, &device())
         .with_dtype(DType::F32)
         .normal([100_000, 1]);
-    let inside = Interval::new(0.1, 0.7).unwrap();
+    let inside = PixelBox::new(0.1, 0.7).unwrap();
     for x in [far.clone(), far.mul_scalar(1e4)] {
         for x in [inside.reflect(x.clone()), inside.project(x)] {
             let (low, high) = (values(&x.clone().min())[0], values(&x.max())[0]);
@@ -78,14 +78,14 @@ fn no_rounding_leaves_the_box() {
 #[test]
 fn walls_do_not_hide_divergence() {
     let lost: Tensor<2> = exact(&[f64::NAN, 0.0], [2, 1]);
-    for x in [interval().reflect(lost.clone()), interval().project(lost)] {
+    for x in [walls().reflect(lost.clone()), walls().project(lost)] {
         let found = values(&x);
         assert!(found[0].is_nan() && found[1].abs() < 1e-15, "{found:?}");
     }
 }
 
-/// Steps of `c` and `-c` from each point of a lattice end twice at each of its points, if `c` is a multiple of its spacing: the
-/// uniform law is invariant for each size of the step, so for the normal law of them.
+/// Steps of `c` and `-c` from each point of a lattice end twice at each of its points, if `c` is a multiple of its
+/// spacing: the uniform law is invariant for each size of the step, so for the normal law of them.
 #[test]
 fn reflected_steps_keep_the_uniform_law() {
     let count = 60_usize;
@@ -105,7 +105,7 @@ fn reflected_steps_keep_the_uniform_law() {
         visits
     };
     // h = 1/2: the step is the normal number itself.
-    let reflected = ReflectedUla::new(flat(), interval(), 0.5).unwrap();
+    let reflected = ReflectedUla::new(flat(), walls(), 0.5).unwrap();
     for shift in [1.0, 7.0, 30.0, 59.0, 60.0, 61.0, 337.0] {
         let signed = |sign: f64| vec![sign * shift * spacing; count];
         let ends = step(&reflected, &start, [signed(1.0), signed(-1.0)].concat());
@@ -115,7 +115,7 @@ fn reflected_steps_keep_the_uniform_law() {
         assert_eq!(visits(&ends) == vec![1; count], shift == 60.0, "{shift}");
     }
     // Negative control: projection leaves as many on each wall as went out, here 30 of 120.
-    let projected = ProjectedUla::new(flat(), interval(), 0.5).unwrap();
+    let projected = ProjectedUla::new(flat(), walls(), 0.5).unwrap();
     let normals = [vec![30.0 * spacing; count], vec![-30.0 * spacing; count]].concat();
     let ends = step(&projected, &start, normals);
     let on = |wall: f64| ends.iter().filter(|x| **x == wall).count();
@@ -139,8 +139,8 @@ fn truncated_gaussian() -> f64 {
     (0..cells).map(|k| at(k) * density(at(k))).sum::<f64>() / total
 }
 
-/// The stationary mean of a kernel of one pixel: its transitions on a grid that includes the walls, each end shared by the two
-/// grid points around it, the noise by the trapezoidal rule.
+/// The stationary mean of a kernel of one pixel: its transitions on a grid that includes the walls, each end shared by
+/// the two grid points around it, the noise by the trapezoidal rule.
 fn stationary_mean<K: MarkovKernel<2>>(kernel: &K) -> f64 {
     const CELLS: usize = 240;
     const NODES: i32 = 96;
@@ -173,8 +173,8 @@ fn stationary_mean<K: MarkovKernel<2>>(kernel: &K) -> f64 {
 #[test]
 fn reflection_has_a_bias_of_the_first_order_and_projection_of_half_of_it() {
     let exact = truncated_gaussian();
-    let reflected = |h| stationary_mean(&ReflectedUla::new(target(), interval(), h).unwrap());
-    let projected = |h| stationary_mean(&ProjectedUla::new(target(), interval(), h).unwrap());
+    let reflected = |h| stationary_mean(&ReflectedUla::new(target(), walls(), h).unwrap());
+    let projected = |h| stationary_mean(&ProjectedUla::new(target(), walls(), h).unwrap());
     let order = |mean: &dyn Fn(f64) -> f64, h: f64| {
         let bias = |h: f64| (mean(h) - exact).abs();
         (bias(h) / bias(h / 4.0)).log2() / 2.0
@@ -194,7 +194,7 @@ fn boxes_without_inside_are_refused() {
         (f64::NEG_INFINITY, 0.0, "low"),
         (f64::NAN, 0.0, "low"),
     ] {
-        let error = Interval::new(low, high).unwrap_err();
+        let error = PixelBox::new(low, high).unwrap_err();
         assert!(matches!(error, ChainError::OutOfRange { name: n, .. } if n == name));
     }
 }

@@ -1,5 +1,5 @@
-//! What holds for every kernel: chains that do not meet, steps that resume bit for bit, the gradients that its docs state,
-//! and settings that a checkpoint can tell apart. A new kernel is one more row of [`rows`].
+//! What holds for every kernel: chains that do not meet, steps that resume bit for bit, the gradients that its docs
+//! state, and settings that a checkpoint can tell apart. A new kernel is one more row of [`rows`].
 
 use std::{cell::Cell, rc::Rc};
 
@@ -7,8 +7,8 @@ use burn::tensor::{DType, Tensor};
 use tweedie_core::{Denoiser, DenoiserFn, Noise, Rng};
 use tweedie_fidelity::{DataFidelity, Gradient, MoreauEnvelope, ScorePrior, Smooth, Tikhonov};
 use tweedie_mcmc::{
-    Adaptive, AnnealedLangevin, ChainState, GaussianReference, Hmc, Interval, LangevinDraw, Mala,
-    MarkovKernel, Myula, ParallelTempering, Pcn, PnpUla, Preconditioner, ProjectedUla,
+    Adaptive, AnnealedLangevin, ChainState, GaussianReference, Hmc, LangevinDraw, Mala,
+    MarkovKernel, Myula, ParallelTempering, Pcn, PixelBox, PnpUla, Preconditioner, ProjectedUla,
     ReflectedUla, SkRock, SplitGibbs, StepSize, Ula, Underdamped,
 };
 use tweedie_physics::squared_norm;
@@ -46,6 +46,12 @@ trait Chain {
     /// The same from the parts of another state.
     fn resume(&self, parts: Vec<Tensor<4>>, steps: usize, noise: &mut dyn Noise) -> Vec<Tensor<4>>;
     fn restores(&self, parts: Vec<Tensor<4>>) -> bool;
+    /// The parts of that state once it is moved to `place`; none if it may not be moved.
+    fn moved(&self, parts: Vec<Tensor<4>>, place: Tensor<4>) -> Option<Vec<Tensor<4>>>;
+    /// The position a step after that.
+    fn after_moving(&self, parts: Vec<Tensor<4>>, place: Tensor<4>) -> Tensor<4>;
+    /// Whether a step tells of a Metropolis test.
+    fn has_a_test(&self) -> bool;
     /// At the start, and in a step.
     fn stated_gradients(&self) -> [usize; 2];
     fn description(&self) -> String;
@@ -61,8 +67,21 @@ impl<K: MarkovKernel> Chain for K {
     fn restores(&self, parts: Vec<Tensor<4>>) -> bool {
         self.restore(parts).is_some()
     }
+    fn moved(&self, parts: Vec<Tensor<4>>, place: Tensor<4>) -> Option<Vec<Tensor<4>>> {
+        let state = MarkovKernel::moved(self, self.restore(parts).unwrap(), place)?;
+        Some(state.parts())
+    }
+    fn after_moving(&self, parts: Vec<Tensor<4>>, place: Tensor<4>) -> Tensor<4> {
+        let state = MarkovKernel::moved(self, self.restore(parts).unwrap(), place);
+        self.step(state.unwrap(), &mut rng()).0.position().clone()
+    }
+    fn has_a_test(&self) -> bool {
+        let (_, info) = self.step(self.init(start()), &mut rng());
+        info.acceptance.is_some()
+    }
+    /// Behind a reference, which is a kernel as well.
     fn stated_gradients(&self) -> [usize; 2] {
-        [self.gradients_to_start(), self.gradients()]
+        [<&K>::gradients_to_start(&self), <&K>::gradients(&self)]
     }
     fn description(&self) -> String {
         self.describe()
@@ -114,8 +133,8 @@ fn rows() -> Vec<Row> {
     vec![
         row(
             "ula",
-            |target| Ula::new(target, 0.05).unwrap(),
-            vec![Ula::new(other(), 0.06).unwrap()],
+            |target| ula(target, 1.5, 0.05),
+            vec![ula(other(), 1.6, 0.05), ula(other(), 1.5, 0.06)],
         ),
         row(
             "sk-rock",
@@ -176,10 +195,11 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "hmc",
-            |target| Hmc::new(target, 0.3, 3).unwrap(),
+            |target| hmc(target, 1.5, 0.2, 3),
             vec![
-                Hmc::new(other(), 0.3, 4).unwrap(),
-                Hmc::new(other(), 0.4, 3).unwrap(),
+                hmc(other(), 1.5, 0.2, 4),
+                hmc(other(), 1.5, 0.3, 3),
+                hmc(other(), 1.6, 0.2, 3),
             ],
         ),
         row(
@@ -220,8 +240,8 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-fn within(low: f64, high: f64) -> Interval {
-    Interval::new(low, high).unwrap()
+fn within(low: f64, high: f64) -> PixelBox {
+    PixelBox::new(low, high).unwrap()
 }
 
 fn myula(data: Quartic, lambda: f64, step: f64) -> Myula<Quartic, Tikhonov> {
@@ -322,8 +342,20 @@ impl GaussianReference for Spread {
     }
 }
 
+fn length(step: f64) -> StepSize {
+    StepSize::new(step, None).unwrap()
+}
+
+fn ula(target: Quartic, spread: f64, step: f64) -> Ula<Quartic, Spread> {
+    Ula::preconditioned(target, Spread(spread), length(step)).unwrap()
+}
+
 fn mala(target: Quartic, spread: f64, step: f64) -> Mala<Quartic, Spread> {
-    Mala::preconditioned(target, Spread(spread), StepSize::new(step, None).unwrap()).unwrap()
+    Mala::preconditioned(target, Spread(spread), length(step)).unwrap()
+}
+
+fn hmc(target: Quartic, spread: f64, step: f64, steps: usize) -> Hmc<Quartic, Spread> {
+    Hmc::preconditioned(target, Spread(spread), length(step), steps).unwrap()
 }
 
 fn adaptive(target: Quartic, step: f64, acceptance: f64) -> Adaptive<Hmc<Quartic>> {
@@ -376,6 +408,26 @@ fn a_chain_resumes_bit_for_bit() {
         assert_ne!(read(&resumed), read(&parts), "{name} does not move");
         let more = [parts.clone(), parts].concat();
         assert!(!kernel.restores(more) && !kernel.restores(vec![]), "{name}");
+    }
+}
+
+/// As clipping moves it. A kernel with a Metropolis test refuses, whose law that would spoil.
+#[test]
+fn a_moved_state_is_that_of_its_new_place() {
+    for Row { name, kernel, .. } in rows() {
+        let parts = kernel.run(start(), STEPS, &mut rng());
+        let place = parts[0].clone().clamp(0.2, 0.4);
+        let moved = kernel.moved(parts.clone(), place.clone());
+        assert_eq!(moved.is_none(), kernel.has_a_test(), "{name}");
+        let Some(moved) = moved else { continue };
+        let expected = [vec![place.clone()], parts[1..].to_vec()].concat();
+        assert_eq!(read(&moved), read(&expected), "{name}");
+        let onwards = values(&kernel.after_moving(parts.clone(), place));
+        let again = values(&kernel.resume(moved, 1, &mut rng())[0]);
+        assert_eq!(onwards, again, "{name} remembers the old place");
+        // Negative control: the place matters.
+        let unmoved = values(&kernel.resume(parts, 1, &mut rng())[0]);
+        assert_ne!(unmoved, again, "{name}");
     }
 }
 

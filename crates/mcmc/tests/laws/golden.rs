@@ -51,7 +51,8 @@ impl Golden {
         ))
     }
 
-    /// The states that the reference keeps, with our parts. `noise_std` is 1 times that of the problem, but for a control.
+    /// The states that the reference keeps, with our parts. `noise_std` is 1 times that of the problem, but for a
+    /// control.
     fn replay(&self, run: &Run, noise_std: f64) -> Vec<Vec<f64>> {
         let y = exact(&self.y[&run.operator], SHAPE);
         match run.operator.as_str() {

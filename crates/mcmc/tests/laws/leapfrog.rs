@@ -9,9 +9,8 @@ use tweedie_mcmc::{
 };
 use tweedie_testkit::{assert_close, exact, values};
 
-use crate::probe::Replay;
 use crate::skewed::{Skewed, rng};
-use crate::support::Quadratic;
+use crate::support::{Quadratic, Replay};
 
 fn hmc(step_size: f64, steps: usize) -> Hmc<Skewed, DiagonalPreconditioner<2>> {
     let diagonal = DiagonalPreconditioner::new(exact(&[0.5, 2.0], [1, 2])).unwrap();
@@ -81,7 +80,8 @@ fn the_energy_error_is_of_second_order() {
     let error = |step_size: f64, steps: usize| {
         let kernel = hmc(step_size, steps);
         let state = kernel.init(x.clone());
-        let (_, info) = kernel.step(state, &mut Replay::new(vec![v.clone()]));
+        let mut noise = Replay(vec![values(&v), vec![0.0; 2 * 40]].into_iter());
+        let (_, info) = kernel.step(state, &mut noise);
         values(&info.acceptance.unwrap())
             .into_iter()
             .map(|a| -a.ln())

@@ -19,17 +19,19 @@ mod leapfrog;
 #[cfg(test)]
 mod metropolis;
 #[cfg(test)]
+mod on_device;
+#[cfg(test)]
 mod plug_in_priors;
 #[cfg(test)]
 mod preconditioned;
-#[cfg(test)]
-mod probe;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod resume_kernels;
 #[cfg(test)]
 mod runner;
 #[cfg(test)]
@@ -38,6 +40,8 @@ mod sk_rock;
 mod skewed;
 #[cfg(test)]
 mod split_gibbs;
+#[cfg(test)]
+mod stationary;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

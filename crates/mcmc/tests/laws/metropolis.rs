@@ -10,9 +10,9 @@ use tweedie_mcmc::{
 use tweedie_physics::squared_norm;
 use tweedie_testkit::{assert_close, assert_z, exact, values, z_bound};
 
-use crate::probe::{Replay, affine_map};
+use crate::affine::AffineStep;
 use crate::skewed::{Averages, CHAINS, Skewed, advance, after, draws, rng};
-use crate::support::Quadratic;
+use crate::support::{Quadratic, Replay};
 
 const STEPS: usize = 4;
 
@@ -157,7 +157,7 @@ fn the_acceptance_of_mala_is_in_detailed_balance() {
     };
     let flow = |from: &[f64], to: &[f64]| {
         let white = moves(from, to);
-        let mut noise = Replay::new(vec![exact(&white, [rows, 2])]);
+        let mut noise = Replay(vec![white.clone(), vec![0.0; 2 * rows]].into_iter());
         let (_, info) = kernel.step(kernel.init(exact(from, [rows, 2])), &mut noise);
         let accepted = values(&info.acceptance.unwrap());
         let energy = values(&Skewed.value(exact(from, [rows, 2])));
@@ -227,10 +227,11 @@ fn a_proposal_is_taken_with_its_probability() {
     }
 }
 
-/// `x^2/2`, and `wall` beyond 1, where the gradient is no number.
-#[derive(Clone, Copy)]
+/// `x^2/2`, and `wall` beyond 1, where the gradient is `slope`.
+#[derive(Clone, Copy, Debug)]
 struct Walled {
     wall: f64,
+    slope: f64,
 }
 
 impl Smooth for Walled {}
@@ -238,7 +239,7 @@ impl Smooth for Walled {}
 impl Gradient<2> for Walled {
     fn grad(&self, x: Tensor<2>) -> Tensor<2> {
         let beyond = x.clone().greater_elem(1.0);
-        x.mask_fill(beyond, f64::NAN)
+        x.mask_fill(beyond, self.slope)
     }
 }
 
@@ -255,18 +256,23 @@ impl DataFidelity<2> for Walled {
 #[test]
 fn proposals_without_finite_potential_are_refused() {
     for wall in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let target = Walled { wall };
-        let kernel = Hmc::new(target, 0.9, 2).unwrap();
-        let start = kernel.init(exact(&vec![0.5; 1000], [1000, 1]));
-        let state = advance(&kernel, start, 5, &mut rng(70));
-        let x = values(state.position());
-        assert!(x.iter().all(|x| *x <= 1.0), "{wall}");
-        assert!(x.iter().any(|x| *x != 0.5), "{wall}");
-        let (_, info) = kernel.step(state, &mut rng(71));
-        let finite =
-            |numbers: Option<Tensor<1>>| values(&numbers.unwrap()).iter().all(|n| n.is_finite());
-        assert!(finite(info.acceptance) && finite(info.energy), "{wall}");
+        for slope in [0.0, f64::NAN] {
+            refuses(Walled { wall, slope });
+        }
     }
+}
+
+fn refuses(target: Walled) {
+    let kernel = Hmc::new(target, 0.9, 2).unwrap();
+    let start = kernel.init(exact(&[0.5; 1000], [1000, 1]));
+    let state = advance(&kernel, start, 5, &mut rng(70));
+    let x = values(state.position());
+    assert!(x.iter().all(|x| *x <= 1.0), "{target:?}");
+    assert!(x.iter().any(|x| *x != 0.5), "{target:?}");
+    let (_, info) = kernel.step(state, &mut rng(71));
+    let numbers = [info.acceptance.unwrap(), info.energy.unwrap()];
+    let numbers = numbers.iter().flat_map(values);
+    assert!(numbers.into_iter().all(|n| n.is_finite()), "{target:?}");
 }
 
 /// Nothing is known.
@@ -315,20 +321,21 @@ fn pcn_without_data_leaves_the_prior_as_it_is() {
 
 /// Whether an affine kernel that takes all proposals leaves `N(mean, covariance)` as it is.
 fn invariant(kernel: &impl MarkovKernel<2>, mean: [f64; 3], covariance: [f64; 9]) {
-    let map = affine_map(kernel, [1, 3]);
+    // Three for the proposal, two for the test.
+    let step = AffineStep::of(kernel, [1, 3], 1, 5);
     let covariance = nalgebra::DMatrix::from_row_slice(3, 3, &covariance);
     let mean = nalgebra::DVector::from_row_slice(&mean);
-    let moved = &map.start * &mean + &map.offset;
+    let moved = &step.matrix * &mean + &step.offset;
     assert_close("mean", moved.as_slice(), mean.as_slice(), 1e-12);
     let spread =
-        &map.start * &covariance * map.start.transpose() + &map.noise * map.noise.transpose();
+        &step.matrix * &covariance * step.matrix.transpose() + &step.noise * step.noise.transpose();
     assert_close(
         "covariance",
         spread.as_slice(),
         covariance.as_slice(),
         1e-12,
     );
-    assert!(map.noise.norm() > 1e-4);
+    assert!(step.noise.norm() > 1e-4);
     let (_, info) = kernel.step(kernel.init(exact(&[5.0; 30], [10, 3])), &mut rng(80));
     assert_eq!(values(&info.acceptance.unwrap()), vec![1.0; 10]);
 }

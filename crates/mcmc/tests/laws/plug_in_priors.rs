@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use tweedie_core::{DenoiserFn, GaussianPrior};
 use tweedie_fidelity::{L1, L2, MoreauEnvelope, Proximal, ScorePrior, Smooth};
 use tweedie_mcmc::{
-    ChainError, ChainState, Interval, MarkovKernel, Myula, PnpUla, PosteriorDensity, SkRock, Ula,
+    ChainError, ChainState, MarkovKernel, Myula, PixelBox, PnpUla, PosteriorDensity, SkRock, Ula,
 };
 use tweedie_physics::Identity;
 use tweedie_testkit::{assert_close, exact, values};
@@ -94,7 +94,7 @@ fn bounds_add_the_constants_of_the_terms() {
     let identity = DenoiserFn::new(|x: Tensor<2>, _| x);
     let prior = ScorePrior::new(identity, 0.5, 1.5).unwrap();
     let prior = prior.with_residual_lipschitz(2.0).unwrap();
-    let penalty = MoreauEnvelope::new(Interval::UNIT, LAMBDA).unwrap();
+    let penalty = MoreauEnvelope::new(PixelBox::UNIT, LAMBDA).unwrap();
     let pnp = PnpUla::at_bound(data(), prior, penalty).unwrap();
     let found = bound(&|| MarkovKernel::<2>::step_size(&pnp).unwrap().bound);
     let expected = 1.0 / (3.0 * (4.0 + 1.5 * 2.0 / 0.25 + 10.0));
@@ -107,7 +107,7 @@ fn a_data_term_of_unknown_norm_has_no_bound() {
     let y = exact(&[0.0], [1, 1, 1, 1]);
     let data = || L2::new(Identity, y.clone(), 0.1).unwrap();
     assert_eq!(data().lipschitz(), None);
-    let envelope = || MoreauEnvelope::new(Interval::UNIT, LAMBDA).unwrap();
+    let envelope = || MoreauEnvelope::new(PixelBox::UNIT, LAMBDA).unwrap();
     let error = Myula::at_bound(data(), envelope()).unwrap_err();
     assert!(matches!(error, ChainError::NoBound));
     let prior = ScorePrior::new(GaussianPrior::new(y.clone(), 1.0), 0.5, 1.0).unwrap();
@@ -120,7 +120,7 @@ fn a_data_term_of_unknown_norm_has_no_bound() {
 fn pnp_ula_has_the_law_of_ula_on_the_smoothed_prior() {
     let (a, m, v, sigma, alpha) = (4.0, 0.7, 0.3, 0.2, 1.5);
     let penalty =
-        |low, high| MoreauEnvelope::new(Interval::new(low, high).unwrap(), LAMBDA).unwrap();
+        |low, high| MoreauEnvelope::new(PixelBox::new(low, high).unwrap(), LAMBDA).unwrap();
     let prior = || {
         let denoiser = GaussianPrior::new(exact(&[0.1], [1, 1]), v);
         ScorePrior::new(denoiser, sigma, alpha).unwrap()
@@ -155,7 +155,7 @@ fn a_map_denoiser_makes_pnp_ula_myula() {
     let prox = |x: Tensor<2>, sigma: f64| Parabola(3.0).prox(x, sigma * sigma);
     let prior = ScorePrior::new(DenoiserFn::new(prox), sigma, 1.0).unwrap();
     let data = Quadratic::pixel(0.7, 4.0);
-    let penalty = MoreauEnvelope::new(Interval::new(-50.0, 50.0).unwrap(), 1.0).unwrap();
+    let penalty = MoreauEnvelope::new(PixelBox::new(-50.0, 50.0).unwrap(), 1.0).unwrap();
     let plugged = stationary(&PnpUla::new(data.clone(), prior, penalty, H).unwrap(), 1);
     let envelope = MoreauEnvelope::new(Parabola(3.0), LAMBDA).unwrap();
     let law = stationary(&Myula::new(data.clone(), envelope, H).unwrap(), 1);

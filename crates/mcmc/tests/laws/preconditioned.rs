@@ -1,18 +1,19 @@
 //! The exact law of preconditioned steps: the noise they inject has the covariance of the preconditioner.
 
+use burn::tensor::Tensor;
 use nalgebra::DMatrix;
-use tweedie_fidelity::{L2, Tikhonov};
+use tweedie_fidelity::{DataFidelity, Gradient, L2, Smooth, Tikhonov};
 use tweedie_mcmc::{
-    ChainError, DiagonalPreconditioner, PosteriorDensity, Preconditioner, SpectralPreconditioner,
-    StepSize, Ula,
+    ChainError, ChainState, DiagonalPreconditioner, Hmc, MarkovKernel, PosteriorDensity,
+    Preconditioner, SpectralPreconditioner, StepSize, Ula,
 };
 use tweedie_physics::{
     DenseSvd, ForwardOperator, FourierBlur, Identity, LinearOperator, MatrixOperator, Svd,
 };
 use tweedie_testkit::{assert_close, exact, values};
 
-use crate::probe::affine_map;
-use crate::skewed::rng;
+use crate::affine::AffineStep;
+use crate::skewed::{Skewed, rng};
 use crate::support::Quadratic;
 
 const NOISE_STD: f64 = 0.3;
@@ -26,7 +27,7 @@ fn step() -> StepSize {
 /// The matrix of a linear map of images.
 fn matrix(
     shape @ [_, channels, height, width]: [usize; 4],
-    map: impl Fn(burn::tensor::Tensor<4>) -> burn::tensor::Tensor<4>,
+    map: impl Fn(Tensor<4>) -> Tensor<4>,
 ) -> DMatrix<f64> {
     let pixels = channels * height * width;
     let units = DMatrix::<f64>::identity(pixels, pixels);
@@ -66,13 +67,13 @@ fn assert_exact_law(name: &str, operator: impl Svd + Clone, shape: [usize; 4]) {
         prior: Tikhonov::pixels(PRIOR_STD.powi(-2)).unwrap(),
     };
     let kernel = Ula::preconditioned(target, preconditioner, step()).unwrap();
-    let map = affine_map(&kernel, shape);
-    let injected = &map.noise * map.noise.transpose();
+    let law = AffineStep::of(&kernel, shape, 1, pixels);
+    let injected = &law.noise * law.noise.transpose();
     let expected = &covariance * (2.0 * STEP);
     assert_close(name, injected.as_slice(), expected.as_slice(), scale);
     // The Hessian is that of the preconditioner: all directions contract alike.
     let contraction = &identity * (1.0 - STEP);
-    assert_close(name, map.start.as_slice(), contraction.as_slice(), 1e-11);
+    assert_close(name, law.matrix.as_slice(), contraction.as_slice(), 1e-11);
     // White noise would have another covariance.
     let white = &identity * (2.0 * STEP * covariance.trace() / pixels as f64);
     assert!((injected - white).amax() > 0.01 * expected.amax());
@@ -121,14 +122,14 @@ fn a_diagonal_preconditioner_injects_its_variances() {
     };
     let preconditioner = DiagonalPreconditioner::new(exact(&diagonal, [1, 3])).unwrap();
     let kernel = Ula::preconditioned(target, preconditioner, step()).unwrap();
-    let map = affine_map::<2, _>(&kernel, [1, 3]);
+    let law = AffineStep::of::<2>(&kernel, [1, 3], 1, 3);
     for i in 0..3 {
         let kept = 1.0 - STEP * diagonal[i] * precision[i];
-        assert_close("kept", &[map.start[(i, i)]], &[kept], 1e-13);
-        let variance = map.noise[(i, i)].powi(2);
+        assert_close("kept", &[law.matrix[(i, i)]], &[kept], 1e-13);
+        let variance = law.noise[(i, i)].powi(2);
         assert_close("noise", &[variance], &[2.0 * STEP * diagonal[i]], 1e-13);
     }
-    assert_eq!(map.noise.iter().filter(|entry| **entry != 0.0).count(), 3);
+    assert_eq!(law.noise.iter().filter(|entry| **entry != 0.0).count(), 3);
 }
 
 #[test]
@@ -143,4 +144,83 @@ fn standard_deviations_that_are_none_are_refused() {
             ));
         }
     }
+}
+
+#[test]
+fn preconditioners_of_other_scales_have_other_descriptions() {
+    let like = exact(&[0.0; 4], [1, 1, 2, 2]);
+    let of = |noise_std, prior_std| {
+        let made = SpectralPreconditioner::<_, 4>::new(Identity, &like, noise_std, prior_std);
+        made.unwrap().describe()
+    };
+    assert_eq!(of(0.3, 0.8), of(0.3, 0.8));
+    assert_ne!(of(0.3, 0.8), of(0.31, 0.8));
+    assert_ne!(of(0.3, 0.8), of(0.3, 0.81));
+}
+
+/// `S`, neither symmetric nor diagonal.
+const SHEAR: [f64; 4] = [0.9, 0.0, 0.7, 0.4];
+
+/// `S z` of each row.
+fn sheared(z: Tensor<2>) -> Tensor<2> {
+    z.matmul(exact(&SHEAR, [2, 2]).transpose())
+}
+
+struct Shear;
+
+impl Preconditioner<2> for Shear {
+    fn factor(&self, z: Tensor<2>) -> Tensor<2> {
+        sheared(z)
+    }
+    fn factor_transposed(&self, v: Tensor<2>) -> Tensor<2> {
+        v.matmul(exact(&SHEAR, [2, 2]))
+    }
+    fn describe(&self) -> String {
+        "shear".into()
+    }
+}
+
+/// `z -> U(S z)`.
+struct Unsheared;
+
+impl Smooth for Unsheared {}
+
+impl Gradient<2> for Unsheared {
+    fn grad(&self, z: Tensor<2>) -> Tensor<2> {
+        Skewed.grad(sheared(z)).matmul(exact(&SHEAR, [2, 2]))
+    }
+}
+
+impl DataFidelity<2> for Unsheared {
+    fn value(&self, z: Tensor<2>) -> Tensor<1> {
+        Skewed.value(sheared(z))
+    }
+}
+
+#[test]
+fn a_preconditioned_kernel_is_the_plain_one_in_other_units() {
+    let step = StepSize::new(0.2, None).unwrap();
+    let (z, v) = (rng(3).normal([9, 2]).mul_scalar(0.5), rng(4).normal([9, 2]));
+    let x = sheared(z.clone());
+
+    let plain = Hmc::new(Unsheared, step.value, 3).unwrap();
+    let hmc = Hmc::preconditioned(Skewed, Shear, step, 3).unwrap();
+    let (end, momentum) = hmc.trajectory(x.clone(), v.clone());
+    let (expected, kept) = plain.trajectory(z.clone(), v);
+    assert_close(
+        "end",
+        &values(&end),
+        &values(&sheared(expected.clone())),
+        1e-12,
+    );
+    assert_close("momentum", &values(&momentum), &values(&kept), 1e-12);
+    // Negative control: it does move, and not to the same numbers.
+    assert!((expected - end).abs().max().into_scalar::<f64>() > 0.1);
+
+    let plain = Ula::new(Unsheared, step.value).unwrap();
+    let ula = Ula::preconditioned(Skewed, Shear, step).unwrap();
+    let (end, _) = ula.step(ula.init(x), &mut rng(5));
+    let (expected, _) = plain.step(plain.init(z), &mut rng(5));
+    let expected = sheared(expected.position().clone());
+    assert_close("step", &values(end.position()), &values(&expected), 1e-12);
 }

@@ -1,12 +1,18 @@
 //! Settings and starts that make no sense are refused, with what was found and what was expected.
 
 use burn::tensor::{DType, Tensor};
-use tweedie_core::Rng;
-use tweedie_mcmc::{ChainConfig, ChainError, Chains, MarkovKernel, Start, StopRule, sample_chains};
+use tweedie_core::{DenoiserFn, Rng};
+use tweedie_fidelity::{MoreauEnvelope, ScorePrior};
+use tweedie_mcmc::{
+    AnnealedLangevin, ChainConfig, ChainError, ChainEvent, Chains, Hmc, LangevinDraw, Mala,
+    MarkovKernel, Myula, PixelBox, PnpUla, ProjectedUla, ReflectedUla, SkRock, Start, StepSize,
+    StopRule, Ula, Underdamped, sample_chains,
+};
 use tweedie_physics::{AverageDownsampling, ConjugateGradient, ForwardOperator, LinearOperator};
 use tweedie_testkit::{assert_z, device, exact, values};
 
 use crate::chains::{Counter, GO_ON, Walk, config, rng, zeros};
+use crate::support::Quadratic;
 
 fn refusal(config: ChainConfig) -> ChainError {
     let found = Chains::<_, 2>::new(Counter::default(), config.clone()).err();
@@ -141,6 +147,61 @@ fn settings_out_of_range_are_refused() {
         GO_ON
     });
     assert_eq!(run.unwrap().draws, 1);
+}
+
+/// What a run tells of its step, before anything else.
+fn warnings(step_size: f64) -> Vec<StepSize> {
+    let kernel = Ula::new(Quadratic::pixel(0.0, 4.0), step_size).unwrap();
+    let (mut warned, mut events) = (Vec::new(), 0);
+    let run = sample_chains(kernel, zeros(2, 1), &config(3, 0, 1), &mut rng(), |event| {
+        if let ChainEvent::StepAboveBound(step) = event {
+            assert_eq!(events, 0, "the warning comes late");
+            warned.push(step);
+        }
+        events += 1;
+        GO_ON
+    });
+    run.unwrap();
+    warned
+}
+
+#[test]
+fn a_step_above_its_bound_is_told_once_with_the_bound() {
+    let too_long = StepSize {
+        value: 0.26,
+        bound: Some(0.25),
+    };
+    assert_eq!(warnings(0.26), [too_long]);
+    assert_eq!(warnings(0.25), []);
+}
+
+#[test]
+fn steps_that_are_none_are_refused_by_every_kernel_that_takes_one() {
+    let target = || Quadratic::pixel(0.0, 4.0);
+    let walls = || MoreauEnvelope::new(PixelBox::UNIT, 0.1).unwrap();
+    let denoiser = DenoiserFn::new(|x: Tensor<2>, _| x);
+    let score = || ScorePrior::new(denoiser, 0.5, 1.0).unwrap();
+    for h in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+        let errors = [
+            Ula::new(target(), h).err(),
+            SkRock::new(target(), 5, 0.05, h).err(),
+            Myula::new(target(), walls(), h).err(),
+            PnpUla::new(target(), score(), walls(), h).err(),
+            ProjectedUla::new(target(), PixelBox::UNIT, h).err(),
+            ReflectedUla::new(target(), PixelBox::UNIT, h).err(),
+            AnnealedLangevin::new(vec![(0.1, target())], 1, h).err(),
+            Mala::new(target(), h).err(),
+            Hmc::new(target(), h, 2).err(),
+            Underdamped::new(target(), h, 1.0).err(),
+            LangevinDraw::new(target(), 1, h).err(),
+        ];
+        for (kernel, error) in errors.into_iter().enumerate() {
+            let Some(ChainError::OutOfRange { name, found, .. }) = error else {
+                panic!("kernel {kernel} takes a step of {h}: {error:?}");
+            };
+            assert_eq!((name, found.to_bits()), ("step_size", h.to_bits()));
+        }
+    }
 }
 
 #[test]

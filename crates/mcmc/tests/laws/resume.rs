@@ -193,10 +193,21 @@ fn a_run_that_its_rule_stopped_stays_stopped() {
             ..everything()
         }
     };
-    let chains = chains(WALK, config, folder.path());
+    // No checkpoint is due before the end.
+    let chains = chains(&WALK, config, folder.path())
+        .with_checkpoint(folder.path().join("chains.checkpoint"), 1000, "a walk")
+        .unwrap();
     let run = chains.run(start(), &mut rng(), |_| GO_ON).unwrap();
     assert_eq!(run.outcome, Outcome::Stopped);
-    let resumed = chains.resume(&start(), &mut rng(), |_| GO_ON).unwrap();
+    let mut resumed_at = None;
+    let resumed = chains.resume(&start(), &mut rng(), |event| {
+        if let ChainEvent::Resumed { iteration } = event {
+            resumed_at = Some(iteration);
+        }
+        GO_ON
+    });
+    let resumed = resumed.unwrap();
+    assert_eq!(resumed_at, Some(run.iterations));
     assert_eq!(resumed.outcome, Outcome::Stopped);
     assert_eq!(numbers(&resumed), numbers(&run));
 }

@@ -13,6 +13,7 @@ use crate::chains::{Counter, FROZEN, GO_ON, Independent, Told, Walk, config, rng
 
 #[test]
 fn every_thinning_th_state_after_the_burn_in_is_a_draw() {
+    let kernel = Counter::default();
     for (iterations, burn_in, thinning, expected) in [
         (21, 5, 3, vec![8.0, 11.0, 14.0, 17.0, 20.0]),
         (20, 5, 3, vec![8.0, 11.0, 14.0, 17.0, 20.0]),
@@ -26,16 +27,11 @@ fn every_thinning_th_state_after_the_burn_in_is_a_draw() {
         };
         assert_eq!(config.draws(), expected.len());
         let mut told = Told::default();
-        let run = sample_chains(
-            Counter::default(),
-            zeros(2, 1),
-            &config,
-            &mut rng(),
-            |event| {
-                told.hear(&event);
-                GO_ON
-            },
-        )
+        // A reference to a kernel is one.
+        let run = sample_chains(&kernel, zeros(2, 1), &config, &mut rng(), |event| {
+            told.hear(&event);
+            GO_ON
+        })
         .unwrap();
         let draws: Vec<f64> = expected.iter().map(|draw| draw + FROZEN).collect();
         let pairs: Vec<Vec<f64>> = draws.iter().map(|draw| vec![*draw; 2]).collect();
@@ -340,7 +336,13 @@ fn a_stop_rule_ends_the_run_at_the_first_check_where_it_holds() {
         told.hear(&event);
         GO_ON
     };
-    sample_chains(Independent, zeros(4, 5), &all, &mut rng(), &mut hear).unwrap();
+    let run = sample_chains(Independent, zeros(4, 5), &all, &mut rng(), &mut hear).unwrap();
+    // The worst pixel is told.
+    let statistics = run.statistics.unwrap();
+    let [ess, rhat] = [statistics.ess, statistics.rhat].map(|map| values(&map.unwrap()));
+    let smallest = ess.into_iter().reduce(f64::min);
+    let largest = rhat.into_iter().reduce(f64::max);
+    assert_eq!(told.checks.last(), Some(&(600, smallest, largest)));
     // Every 20th iteration after the burn-in.
     let checks: Vec<usize> = told.checks.iter().map(|check| check.0).collect();
     assert_eq!(checks, (60..=600).step_by(20).collect::<Vec<_>>());

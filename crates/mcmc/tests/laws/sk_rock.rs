@@ -99,7 +99,7 @@ fn the_stationary_law_is_that_of_the_discrete_chain() {
         // The law of the diffusion itself is another one.
         assert!(variance * PRECISION < 0.98, "{s}, {z}: {variance}");
     }
-    // Slow directions keep their variance: the docs name 1 % of loss.
+    // Slow directions keep their variance: the docs name a loss of a hundredth.
     let slow = stationary(&kernel(10, 0.05, 0.5 / PRECISION), 1).variance * PRECISION;
     assert_close("s = 10, z = 0.5", &[slow], &[0.99], 0.005);
     // In a direction with U_{s-1}(u) = 0 there is no noise at all.

@@ -125,6 +125,39 @@ fn a_run_that_diverges_leaves_the_draws_before() {
     assert_eq!(parse(&fs::read(&path).unwrap()).2, expected);
 }
 
+#[test]
+fn draws_behind_the_end_of_a_shorter_run_are_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, place, early] =
+        ["draws.npy", "checkpoint", "early"].map(|name| folder.path().join(name));
+    let chains = |iterations| {
+        Chains::new(Walk { rho: 0.7 }, config(iterations, 5, 2))
+            .unwrap()
+            .with_store(&path)
+            .with_checkpoint(&place, 1, "")
+            .unwrap()
+    };
+    chains(15).run(zeros(3, 2), &mut rng(), |_| GO_ON).unwrap();
+    let expected = fs::read(&path).unwrap();
+    let run = chains(25).run(zeros(3, 2), &mut rng(), |event| {
+        if let ChainEvent::Checkpoint {
+            iteration: 12,
+            path,
+        } = event
+        {
+            fs::copy(path, &early).unwrap();
+        }
+        GO_ON
+    });
+    run.unwrap();
+    assert!(fs::read(&path).unwrap().len() > expected.len());
+    fs::copy(&early, &place).unwrap();
+    chains(15)
+        .resume(&zeros(3, 2), &mut rng(), |_| GO_ON)
+        .unwrap();
+    assert_eq!(fs::read(&path).unwrap(), expected);
+}
+
 fn arrays(path: &std::path::Path) -> Vec<(String, Vec<usize>, Vec<f64>)> {
     let mut archive = ZipArchive::new(File::open(path).unwrap()).unwrap();
     let count = archive.len();

@@ -4,7 +4,8 @@ use burn::tensor::{DType, Tensor};
 use tweedie_core::{AnalyticPrior, GaussianMixture, Noise, Rng};
 use tweedie_fidelity::{DataFidelity, Gradient, ScorePrior, Smooth};
 use tweedie_mcmc::{
-    ChainError, ChainState, Info, Mala, MarkovKernel, ParallelTempering, Position, StepSize, Ula,
+    Adaptive, AdaptiveState, ChainError, ChainState, Info, Ladder, Mala, MarkovKernel,
+    ParallelTempering, Position, StepSize, Ula,
 };
 use tweedie_testkit::{assert_close, assert_z, device, exact, values, z_bound};
 
@@ -259,6 +260,54 @@ fn pairs_alternate_and_resume() {
     let parts = [1.0, 2.0, 1.0].map(|value| exact(&[value], [1, 1]));
     let state = run(&two, two.restore(parts.into()).unwrap(), 1, 1);
     assert_eq!(values(state.position()), [2.0]);
+}
+
+#[test]
+fn what_is_told_is_of_the_first_level_and_of_the_pairs_that_were_tried() {
+    let laws = [(0.3, 4.0), (-0.5, 0.7), (0.1, 0.4), (0.8, 0.2)];
+    let kernel = still(laws.map(|(mean, p)| Quadratic::pixel(mean, p)).to_vec());
+    let potential = |level: usize, x: f64| {
+        let (mean, p) = laws[level];
+        0.5 * p * (x - mean) * (x - mean)
+    };
+    let places = [0.9, -0.9, 2.0, 0.3];
+    let rate = |low: usize| {
+        let (a, b) = (places[low], places[low + 1]);
+        let stayed = potential(low, a) + potential(low + 1, b);
+        let crossed = potential(low, b) + potential(low + 1, a);
+        (stayed - crossed).exp().min(1.0)
+    };
+    for (odd, expected) in [(0.0, 0.5 * (rate(0) + rate(2))), (1.0, rate(1))] {
+        let parts = places.into_iter().chain([odd]);
+        let parts = parts.map(|number| exact(&[number], [1, 1])).collect();
+        let (state, info) = kernel.step(kernel.restore(parts).unwrap(), &mut rng(3));
+        let first = values(state.position())[0];
+        let [told, energy] = [info.acceptance, info.energy].map(|part| values(&part.unwrap()));
+        assert!(expected < 0.95, "{expected}");
+        assert_close("acceptance", &told, &[expected], 1e-12);
+        assert_close("energy", &energy, &[potential(0, first)], 1e-12);
+    }
+}
+
+/// The step sizes of each level.
+fn steps<S>(state: &Ladder<AdaptiveState<S, 2>>) -> Vec<Vec<f64>> {
+    let levels = state.levels().iter();
+    levels.map(|level| values(&level.step_sizes())).collect()
+}
+
+#[test]
+fn adaptation_ends_at_every_level() {
+    let adaptive = |level, target| Ok(Adaptive::new(mala(level, target)?));
+    let kernel = ParallelTempering::new(targets(), adaptive).unwrap();
+    let running = run(&kernel, kernel.init(start(3)), 5, 8);
+    let frozen = kernel.freeze(running.clone());
+    for (before, after) in steps(&running)
+        .iter()
+        .zip(steps(&run(&kernel, running, 3, 9)))
+    {
+        assert_ne!(*before, after);
+    }
+    assert_eq!(steps(&frozen), steps(&run(&kernel, frozen.clone(), 3, 9)));
 }
 
 /// A swap into a potential that is infinite, or no number, is refused.

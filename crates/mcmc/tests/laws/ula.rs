@@ -1,6 +1,8 @@
 //! The exact discrete law of the unadjusted Langevin algorithm, and its step.
 
-use tweedie_mcmc::{ChainError, MarkovKernel, StepSize, Ula};
+use burn::tensor::Tensor;
+use tweedie_fidelity::{PotentialFn, Smooth};
+use tweedie_mcmc::{ChainError, MarkovKernel, PosteriorDensity, StepSize, Ula};
 use tweedie_testkit::assert_close;
 
 use crate::support::{Quadratic, stationary};
@@ -32,6 +34,27 @@ fn the_bound_is_the_reciprocal_of_the_lipschitz_constant() {
     );
     assert!(!at_bound.exceeds_bound());
     assert!(step_of(Ula::new(target, 0.26).unwrap()).exceeds_bound());
+}
+
+#[test]
+fn a_posterior_has_a_bound_where_both_terms_have_one() {
+    let known = || Quadratic::pixel(0.0, 4.0);
+    let unknown = || PotentialFn::new(|x: Tensor<2>| x.sum_dim(1).reshape([-1]));
+    let both = PosteriorDensity {
+        fidelity: known(),
+        prior: known(),
+    };
+    assert_eq!(both.lipschitz(), Some(8.0));
+    let prior = PosteriorDensity {
+        fidelity: known(),
+        prior: unknown(),
+    };
+    assert!(matches!(Ula::at_bound(prior), Err(ChainError::NoBound)));
+    let fidelity = PosteriorDensity {
+        fidelity: unknown(),
+        prior: known(),
+    };
+    assert!(matches!(Ula::at_bound(fidelity), Err(ChainError::NoBound)));
 }
 
 #[test]

@@ -7,14 +7,12 @@ mod autocovariance;
 mod geyer;
 mod ranks;
 
-use std::{error::Error, fmt};
-
 use self::{
     autocovariance::autocovariance,
     geyer::effective_sample_size,
     ranks::{folded, normal_scores},
 };
-use crate::draws::{order_statistic, whole_if_close};
+use crate::draws::order_statistic;
 
 /// Draws a chain must have at least: two in each half.
 const LEAST_DRAWS: usize = 4;
@@ -43,12 +41,14 @@ pub struct StoredChains<'a> {
 }
 
 /// Why draws are no chains that can be judged.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainsError {
     /// There is no chain.
+    #[error("expected at least one chain, found none")]
     None,
     /// The chains are too short.
+    #[error("chains must have at least {expected} draws, found {found}")]
     TooShort {
         /// Draws that are needed of each.
         expected: usize,
@@ -56,6 +56,9 @@ pub enum ChainsError {
         found: usize,
     },
     /// A chain has another length than the first.
+    #[error(
+        "chains must be of one length: the first has {expected} draws, chain {chain} has {found}"
+    )]
     Length {
         /// Its index.
         chain: usize,
@@ -65,6 +68,7 @@ pub enum ChainsError {
         found: usize,
     },
     /// A draw is not a finite number.
+    #[error("draws must be finite, found {found} at draw {draw} of chain {chain}")]
     NotFinite {
         /// The index of its chain.
         chain: usize,
@@ -74,32 +78,6 @@ pub enum ChainsError {
         found: f64,
     },
 }
-
-impl fmt::Display for ChainsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => write!(f, "expected at least one chain, found none"),
-            Self::TooShort { expected, found } => write!(
-                f,
-                "chains must have at least {expected} draws, found {found}"
-            ),
-            Self::Length {
-                chain,
-                expected,
-                found,
-            } => write!(
-                f,
-                "chains must be of one length: the first has {expected} draws, chain {chain} has {found}"
-            ),
-            Self::NotFinite { chain, draw, found } => write!(
-                f,
-                "draws must be finite, found {found} at draw {draw} of chain {chain}"
-            ),
-        }
-    }
-}
-
-impl Error for ChainsError {}
 
 impl<'a> StoredChains<'a> {
     /// Of the draws of each chain, in the order in which they came.
@@ -171,7 +149,7 @@ impl<'a> StoredChains<'a> {
         sorted.sort_unstable_by(f64::total_cmp);
         let below = |level: f64| {
             // Hyndman & Fan's definition 7.
-            let place = whole_if_close(1.0 + level * (values.len() - 1) as f64);
+            let place = 1.0 + level * (values.len() - 1) as f64;
             let quantile = order_statistic(&sorted, place);
             let indicators: Vec<f64> = values
                 .iter()

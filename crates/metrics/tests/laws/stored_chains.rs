@@ -131,6 +131,30 @@ fn the_transform_gives_the_autocorrelation_at_every_length() {
     }
 }
 
+/// One chain whose sum is cut by its length, with a negative correlation first among what is left.
+#[test]
+fn a_sum_that_ends_with_the_chain_takes_what_is_next_as_it_is() {
+    let halves = [[1.0, 1.0, 2.0, 1.0, 1.0], [0.0, 4.0, 5.0, 2.0, 2.0]];
+    let (n, total) = (5.0, 10.0_f64);
+    let means = halves.map(|half: [f64; 5]| half.iter().sum::<f64>() / n);
+    let covariance = |lag: usize| {
+        let of_half = |(half, mean): (&[f64; 5], &f64)| {
+            let products = (lag..5).map(|t| (half[t] - mean) * (half[t - lag] - mean));
+            products.sum::<f64>() / n
+        };
+        halves.iter().zip(&means).map(of_half).sum::<f64>() / 2.0
+    };
+    let within = covariance(0) * n / (n - 1.0);
+    let between = (means[0] - means[1]).powi(2) / 2.0;
+    let rho = |lag| 1.0 - (within - covariance(lag)) / (covariance(0) + between);
+    // Draws 4 and 5 of a half are never summed.
+    assert!(rho(2) < 0.0 && rho(2) + rho(3) > 0.0);
+    let time = -1.0 + 2.0 * (1.0 + rho(1)) + rho(2);
+    assert!(time > 1.0 / total.log10());
+    let found = StoredChains::new(&[halves.concat()]).unwrap().ess();
+    assert_close(&[found], &[total / time], 1e-12);
+}
+
 #[test]
 fn ranks_forget_the_scale_and_moments_do_not() {
     let chains = of_pixel(&autoregressive(200, [4, 1], 0.5, 4), 0);

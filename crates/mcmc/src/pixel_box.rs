@@ -11,21 +11,21 @@ use crate::{ChainError, error::require};
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use tweedie_mcmc::Interval;
+/// use tweedie_mcmc::PixelBox;
 ///
 /// let x = Tensor::<1>::from_floats([-0.25, 0.5, 2.75], &Device::flex());
-/// let nearest = Interval::UNIT.project(x.clone());
+/// let nearest = PixelBox::UNIT.project(x.clone());
 /// assert_eq!(nearest.into_data().to_vec::<f32>().unwrap(), [0.0, 0.5, 1.0]);
-/// let folded = Interval::UNIT.reflect(x);
+/// let folded = PixelBox::UNIT.reflect(x);
 /// assert_eq!(folded.into_data().to_vec::<f32>().unwrap(), [0.25, 0.5, 0.75]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
+pub struct PixelBox {
     low: f64,
     high: f64,
 }
 
-impl Interval {
+impl PixelBox {
     /// `[0, 1]`: pixels.
     pub const UNIT: Self = Self {
         low: 0.0,
@@ -48,8 +48,8 @@ impl Interval {
         x.clone().clamp(self.low, self.high).mask_where(lost, x)
     }
 
-    /// Each pixel reflected at the walls until it is inside: `w - |r - w|` above `low`, `w` the width and `r` the distance from
-    /// `low` modulo `2 w`.
+    /// Each pixel reflected at the walls until it is inside: `w - |r - w|` above `low`, `w` the width and `r` the
+    /// distance from `low` modulo `2 w`.
     pub fn reflect<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let from_low = x.sub_scalar(self.low);
         let width = self.high - self.low;
@@ -65,14 +65,14 @@ impl Interval {
     }
 }
 
-impl fmt::Display for Interval {
+impl fmt::Display for PixelBox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "low {:e}, high {:e}", self.low, self.high)
     }
 }
 
 /// As the function that is 0 in the box and infinite outside, whose envelope is the squared distance over `2 lambda`.
-impl<const X: usize> Proximal<X> for Interval {
+impl<const X: usize> Proximal<X> for PixelBox {
     /// The projection, whatever `step` is.
     fn prox(&self, x: Tensor<X>, _: f64) -> Tensor<X> {
         self.project(x)
