@@ -136,7 +136,7 @@ pub(crate) struct Arguments {
     /// A box into which each state is clipped.
     #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"], allow_negative_numbers = true)]
     pub(crate) clip: Option<Vec<f64>>,
-    /// Where the chains start.
+    /// Where the chains start; grey where the operator is not linear.
     #[arg(long, value_enum, default_value = "adjoint", value_name = "NAME")]
     pub(crate) start: StartName,
     /// Standard deviation of the noise that keeps the starts apart, in units of pixels: R-hat sees only what starts far apart.

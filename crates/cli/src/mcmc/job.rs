@@ -105,7 +105,7 @@ impl Run<'_> {
         let chains = chains.with_checkpoint(
             arguments.out.join(CHECKPOINT),
             arguments.checkpoint_every as usize,
-            self.setting.target(arguments, self.problem)?,
+            self.setting.target(arguments, self.problem),
         )?;
         let directions = directions(self.problem.image_shape, self.device);
         directions

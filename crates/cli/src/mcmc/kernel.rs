@@ -6,7 +6,7 @@ use tweedie::{
     burn::tensor::Tensor,
     fidelity::{DataFidelity, Gradient, L2, MoreauEnvelope},
     mcmc::{
-        Adaptive, ChainError, Hmc, Interval, LangevinDraw, Mala, MarkovKernel, PnpUla,
+        Adaptive, ChainError, Hmc, LangevinDraw, Mala, MarkovKernel, PixelBox, PnpUla,
         PosteriorDensity, ProjectedUla, ReflectedUla, SkRock, SpectralPreconditioner, SplitGibbs,
         StepSize, Tunable, Ula, Underdamped,
     },
@@ -200,15 +200,15 @@ impl<'a> Recipe<'a> {
             KernelName::ProjectedUla => {
                 self.settings::<NoSettings>()?;
                 job.run(match step {
-                    Some(step) => ProjectedUla::new(target, Interval::UNIT, step)?,
-                    None => ProjectedUla::at_bound(target, Interval::UNIT)?,
+                    Some(step) => ProjectedUla::new(target, PixelBox::UNIT, step)?,
+                    None => ProjectedUla::at_bound(target, PixelBox::UNIT)?,
                 })
             }
             KernelName::ReflectedUla => {
                 self.settings::<NoSettings>()?;
                 job.run(match step {
-                    Some(step) => ReflectedUla::new(target, Interval::UNIT, step)?,
-                    None => ReflectedUla::at_bound(target, Interval::UNIT)?,
+                    Some(step) => ReflectedUla::new(target, PixelBox::UNIT, step)?,
+                    None => ReflectedUla::at_bound(target, PixelBox::UNIT)?,
                 })
             }
             KernelName::Underdamped => {
@@ -276,7 +276,7 @@ impl<'a> Recipe<'a> {
         let Prior::Score(prior) = self.prior else {
             return Err(Failure::usage(KernelError::NotAModel));
         };
-        let walls = MoreauEnvelope::new(Interval::UNIT, box_lambda)?;
+        let walls = MoreauEnvelope::new(PixelBox::UNIT, box_lambda)?;
         job.run(match self.arguments.step_size {
             Some(step) => PnpUla::new(self.data, prior.clone(), walls, step)?,
             None => PnpUla::at_bound(self.data, prior.clone(), walls)?,

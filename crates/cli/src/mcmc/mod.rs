@@ -25,7 +25,7 @@ const PHANTOM: [usize; 2] = [64, 64];
 enum Known {
     Classical(Classical),
     /// With the place it came from.
-    Learnt(Pretrained, String),
+    Learnt(Box<Pretrained>, String),
 }
 
 /// Runs the verb.
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         Some(kind) => Known::Classical(kind),
         None => {
             let (model, name) = model::open(arguments.checkpoint.as_deref(), &device)?;
-            Known::Learnt(model, name)
+            Known::Learnt(Box::new(model), name)
         }
     };
     let problem = pose(arguments, &known, &device)?;

@@ -5,12 +5,11 @@ use std::fmt;
 use serde::Serialize;
 use tweedie::{
     burn::tensor::Tensor,
-    mcmc::{ChainReport, ChainRun},
+    mcmc::{ChainReport, ChainRun, fingerprint},
 };
 
 use super::arguments::{Arguments, KernelName, PriorName, StartName};
 use crate::{
-    failure::Outcome,
     problem::Problem,
     quality::{Quality, Spread},
 };
@@ -42,32 +41,26 @@ impl Setting {
     }
 
     /// All that decides what the draws are of, for a checkpoint to compare.
-    pub(crate) fn target(&self, arguments: &Arguments, problem: &Problem) -> Outcome<String> {
-        let y = problem.measurement.try_to_vec_as::<f64>()?;
+    pub(crate) fn target(&self, arguments: &Arguments, problem: &Problem) -> String {
         let posed = &arguments.problem;
-        Ok(format!(
-            "{:?}, mask {:?}, noise {}, seed {}, y {:016x}; prior {:?}, weight {}, sigma {}, lambda {:?}, model {:?}",
+        format!(
+            "{:?}, mask {:?}, noise {}, seed {}, y {}; prior {:?}, weight {}, sigma {}, lambda {:?}, model {:?}",
             posed.described(),
             posed.mask,
             posed.noise_std,
             posed.seed,
-            checksum(&y),
+            fingerprint(&problem.measurement),
             arguments.prior,
             arguments.weight(),
             arguments.sigma,
             arguments.lambda.or(self.lambda),
             self.model,
-        ))
+        )
     }
 }
 
-/// Of the bits of some numbers: Fowler, Noll & Vo 1991, 64 bits, 1a.
-fn checksum(values: &[f64]) -> u64 {
-    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
+/// How many reasons against convergence the terminal shows.
+const REASONS: usize = 3;
 
 /// Everything about a run.
 #[derive(Serialize)]
@@ -200,9 +193,13 @@ impl fmt::Display for Report {
             "NO"
         };
         writeln!(f, "{:>20}: {verdict}", "converged")?;
-        for reason in chains.verdict.reasons.iter().filter(|reason| !reason.holds) {
+        let short = || chains.verdict.reasons.iter().filter(|reason| !reason.holds);
+        for reason in short().take(REASONS) {
             writeln!(f, "{:>20}  {reason}", "")?;
         }
-        Ok(())
+        match short().count().saturating_sub(REASONS) {
+            0 => Ok(()),
+            more => writeln!(f, "{:>20}  and {more} more in report.json", ""),
+        }
     }
 }

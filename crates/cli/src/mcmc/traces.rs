@@ -34,6 +34,7 @@ pub(super) fn save(traces: &[Trace], path: &Path) -> Outcome<()> {
             let mut chart = ChartBuilder::on(panel)
                 .caption(&trace.name, ("sans-serif", 14))
                 .margin(6)
+                .margin_right(24)
                 .x_label_area_size(22)
                 .y_label_area_size(70)
                 .build_cartesian_2d(0..draws, range(trace))?;
