@@ -11,9 +11,9 @@
 //!
 //! With `U = p x^2/2`, `z = h p` and `u = w_0 - w_1 z` a step is `x <- A(z) x + B(z) n`,
 //!
-//! `A = T_s(u)/T_s(w_0)`, `B = U_{s-1}(u)/U_{s-1}(w_0) (1 - w_1 z/2)`, `U_j` the polynomials of the second kind:
+//! `A = T_s(u)/T_s(w_0)`, `B = U_{s-1}(u)/U_{s-1}(w_0) (1 - w_1 z/2)`, `U_j` the polynomials of the second kind.
 //!
-//! so the stationary variance is `2 h B^2/(1 - A^2)`, with `eta = 0.05` at most `1/p` up to the bound. There is such a
+//! So the stationary variance is `2 h B^2/(1 - A^2)`, with `eta = 0.05` at most `1/p` up to the bound. There is such a
 //! law up to `z = 2 w_0/w_1`, near `2 s^2 (1 - 2 eta/3)` for small `eta`. The bound of the step is below it: the
 //! published rule for `s`, solved for `h`. No noise reaches the directions with `U_{s-1}(u) = 0`, whose variance is 0;
 //! with `s = 10`, slow ones lose a hundredth of theirs at `z = 0.5`.
