@@ -13,7 +13,7 @@ fn main() {
     divan::main();
 }
 
-const SIDE: usize = 16;
+const SIDE: usize = 8;
 const PIXELS: usize = SIDE * SIDE;
 const ITERATIONS: usize = 100;
 
