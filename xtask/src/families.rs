@@ -136,6 +136,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         folder: "crates/mcmc/src/kernels",
         support: &[
             "mod.rs",
+            "boxed_ula.rs",
             "leapfrog.rs",
             "metropolis.rs",
             "preconditioner.rs",

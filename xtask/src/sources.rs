@@ -127,7 +127,7 @@ fn broken(file: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Whether a path in `line` starts with `folder`: `a/home/b` and `~/work/` are other paths.
+/// Whether a path in `line` starts with `folder`, which may also stand in the middle of another path.
 fn starts_path(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         let before = line[..at].chars().next_back();

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use tweedie_core::Noise;
+use tweedie_fidelity::Smooth;
 
 use crate::{ChainError, error::require_positive};
 
@@ -68,6 +69,16 @@ impl StepSize {
     pub(crate) fn tightest(steps: impl Iterator<Item = Self>) -> Option<Self> {
         let share = |step: &Self| step.bound.map_or(0.0, |bound| step.value / bound);
         steps.max_by(|a, b| share(a).total_cmp(&share(b)))
+    }
+
+    /// `1/L`, up to which Euler's step at most doubles a variance of a Gaussian.
+    pub(crate) fn euler_bound(target: &impl Smooth) -> Option<f64> {
+        target.lipschitz().map(f64::recip)
+    }
+
+    /// `sqrt(2/L)`, the length of a leapfrog or BAOAB step that moves as far as Euler's of `1/L`.
+    pub(crate) fn leapfrog_bound(target: &impl Smooth) -> Option<f64> {
+        target.lipschitz().map(|constant| (2.0 / constant).sqrt())
     }
 
     /// Whether the length is above its bound, by more than rounding.

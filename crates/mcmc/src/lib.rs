@@ -48,10 +48,11 @@ pub use density::PosteriorDensity;
 pub use error::{ChainError, OtherRun};
 pub use kernel::{ChainState, Info, MarkovKernel, Position, StepSize};
 pub use kernels::{
-    Adaptive, AdaptiveState, Annealed, AnnealedLangevin, DiagonalPreconditioner, Evaluated,
-    GaussianReference, Hmc, IdentityPreconditioner, Ladder, LangevinDraw, Mala, Moving, Myula,
-    ParallelTempering, Pcn, PnpUla, Preconditioner, ProjectedUla, ReflectedUla, SkRock,
-    SpectralPreconditioner, Split, SplitDraw, SplitGibbs, Tunable, Ula, Underdamped, Weighed,
+    Adaptive, AdaptiveState, Annealed, AnnealedLangevin, BoxedUla, DiagonalPreconditioner,
+    Evaluated, GaussianReference, Hmc, IdentityPreconditioner, Ladder, LangevinDraw, Mala, Moving,
+    Myula, ParallelTempering, Pcn, PnpUla, Preconditioner, ProjectedUla, Projection, ReflectedUla,
+    Reflection, SkRock, SpectralPreconditioner, Split, SplitDraw, SplitGibbs, Tunable, Ula,
+    Underdamped, WayBack, Weighed,
 };
 pub use pixel_box::PixelBox;
 pub use run::{

@@ -58,7 +58,7 @@ impl<T: Smooth> Hmc<T> {
     /// # Errors
     /// Unless `step_size` is finite and above 0 and `steps` at least 1.
     pub fn new(target: T, step_size: f64, steps: usize) -> Result<Self, ChainError> {
-        let step = StepSize::new(step_size, bound(&target))?;
+        let step = StepSize::new(step_size, StepSize::leapfrog_bound(&target))?;
         Self::preconditioned(target, IdentityPreconditioner, step, steps)
     }
 
@@ -70,13 +70,9 @@ impl<T: Smooth> Hmc<T> {
     /// # Errors
     /// [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not known, and unless `steps` is at least 1.
     pub fn at_bound(target: T, steps: usize) -> Result<Self, ChainError> {
-        let step = StepSize::at_bound(bound(&target))?;
+        let step = StepSize::at_bound(StepSize::leapfrog_bound(&target))?;
         Self::preconditioned(target, IdentityPreconditioner, step, steps)
     }
-}
-
-fn bound(target: &impl Smooth) -> Option<f64> {
-    target.lipschitz().map(|constant| (2.0 / constant).sqrt())
 }
 
 impl<T, M> Hmc<T, M> {

@@ -2,6 +2,7 @@
 
 mod adaptation;
 mod annealed_langevin;
+mod boxed_ula;
 mod hmc;
 mod leapfrog;
 mod mala;
@@ -20,6 +21,7 @@ mod underdamped;
 
 pub use adaptation::{Adaptive, AdaptiveState, Tunable};
 pub use annealed_langevin::{Annealed, AnnealedLangevin};
+pub use boxed_ula::{BoxedUla, WayBack};
 pub use hmc::Hmc;
 pub use leapfrog::Evaluated;
 pub use mala::Mala;
@@ -29,8 +31,8 @@ pub use pnp_ula::PnpUla;
 pub use preconditioner::{
     DiagonalPreconditioner, IdentityPreconditioner, Preconditioner, SpectralPreconditioner,
 };
-pub use projected_ula::ProjectedUla;
-pub use reflected_ula::ReflectedUla;
+pub use projected_ula::{ProjectedUla, Projection};
+pub use reflected_ula::{ReflectedUla, Reflection};
 pub use sk_rock::SkRock;
 pub use split_gibbs::{LangevinDraw, Split, SplitDraw, SplitGibbs};
 pub use tempering::{Ladder, ParallelTempering};

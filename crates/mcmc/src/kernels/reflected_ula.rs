@@ -13,10 +13,9 @@
 //! - Use: pixels that must not leave their range; intensities above 0, as Poisson noise needs.
 
 use burn::tensor::Tensor;
-use tweedie_core::Noise;
-use tweedie_fidelity::{Gradient, Smooth};
 
-use crate::{ChainError, Info, MarkovKernel, PixelBox, Position, StepSize, Ula};
+use super::boxed_ula::{BoxedUla, WayBack};
+use crate::PixelBox;
 
 /// `x <- R_C(x - h grad U(x) + sqrt(2 h) n)`, admissible up to `h = 1/L`.
 ///
@@ -36,58 +35,16 @@ use crate::{ChainError, Info, MarkovKernel, PixelBox, Position, StepSize, Ula};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct ReflectedUla<T> {
-    ula: Ula<T>,
-    walls: PixelBox,
-}
+pub type ReflectedUla<T> = BoxedUla<T, Reflection>;
 
-impl<T: Smooth> ReflectedUla<T> {
-    /// For the potential `target` on the box `walls`, with the step `h = step_size` in squared units of `x`.
-    ///
-    /// # Errors
-    /// Unless `step_size` is finite and above 0.
-    pub fn new(target: T, walls: PixelBox, step_size: f64) -> Result<Self, ChainError> {
-        let ula = Ula::new(target, step_size)?;
-        Ok(Self { ula, walls })
-    }
+/// Reflected at the walls until inside.
+#[derive(Clone, Copy, Debug)]
+pub struct Reflection;
 
-    /// With the largest admissible step, `1/L`.
-    ///
-    /// # Errors
-    /// [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not known.
-    pub fn at_bound(target: T, walls: PixelBox) -> Result<Self, ChainError> {
-        let ula = Ula::at_bound(target)?;
-        Ok(Self { ula, walls })
-    }
-}
+impl WayBack for Reflection {
+    const NAME: &'static str = "reflected";
 
-impl<const D: usize, T: Gradient<D>> MarkovKernel<D> for ReflectedUla<T> {
-    type State = Position<D>;
-
-    fn init(&self, position: Tensor<D>) -> Position<D> {
-        Position(position)
-    }
-
-    fn step(&self, state: Position<D>, noise: &mut dyn Noise<D>) -> (Position<D>, Info) {
-        let (Position(moved), info) = self.ula.step(state, noise);
-        (Position(self.walls.reflect(moved)), info)
-    }
-
-    fn moved(&self, _: Position<D>, position: Tensor<D>) -> Option<Position<D>> {
-        Some(Position(position))
-    }
-
-    fn gradients(&self) -> usize {
-        MarkovKernel::<D>::gradients(&self.ula)
-    }
-
-    fn step_size(&self) -> Option<StepSize> {
-        MarkovKernel::<D>::step_size(&self.ula)
-    }
-
-    fn describe(&self) -> String {
-        let ula = MarkovKernel::<D>::describe(&self.ula);
-        format!("reflected-{ula}, {}", self.walls)
+    fn back<const D: usize>(walls: &PixelBox, x: Tensor<D>) -> Tensor<D> {
+        walls.reflect(x)
     }
 }

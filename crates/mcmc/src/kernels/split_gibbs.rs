@@ -75,7 +75,7 @@ impl<T: Smooth> LangevinDraw<T> {
     /// # Errors
     /// Unless `steps` is at least 1 and `step_size` finite and above 0.
     pub fn new(potential: T, steps: usize, step_size: f64) -> Result<Self, ChainError> {
-        let step = StepSize::new(step_size, bound(&potential))?;
+        let step = StepSize::new(step_size, StepSize::euler_bound(&potential))?;
         Self::with(potential, steps, step)
     }
 
@@ -84,7 +84,7 @@ impl<T: Smooth> LangevinDraw<T> {
     /// # Errors
     /// Unless `steps` is at least 1; [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not known.
     pub fn at_bound(potential: T, steps: usize) -> Result<Self, ChainError> {
-        let step = StepSize::at_bound(bound(&potential))?;
+        let step = StepSize::at_bound(StepSize::euler_bound(&potential))?;
         Self::with(potential, steps, step)
     }
 
@@ -96,10 +96,6 @@ impl<T: Smooth> LangevinDraw<T> {
             step,
         })
     }
-}
-
-fn bound(potential: &impl Smooth) -> Option<f64> {
-    potential.lipschitz().map(f64::recip)
 }
 
 impl<const D: usize, T: Gradient<D>> SplitDraw<D> for LangevinDraw<T> {

@@ -52,7 +52,7 @@ impl<T: Smooth> Ula<T> {
     /// # Errors
     /// Unless `step_size` is finite and above 0.
     pub fn new(target: T, step_size: f64) -> Result<Self, ChainError> {
-        let step = StepSize::new(step_size, bound(&target))?;
+        let step = StepSize::new(step_size, StepSize::euler_bound(&target))?;
         Self::preconditioned(target, IdentityPreconditioner, step)
     }
 
@@ -61,13 +61,9 @@ impl<T: Smooth> Ula<T> {
     /// # Errors
     /// [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not known.
     pub fn at_bound(target: T) -> Result<Self, ChainError> {
-        let step = StepSize::at_bound(bound(&target))?;
+        let step = StepSize::at_bound(StepSize::euler_bound(&target))?;
         Self::preconditioned(target, IdentityPreconditioner, step)
     }
-}
-
-fn bound(target: &impl Smooth) -> Option<f64> {
-    target.lipschitz().map(f64::recip)
 }
 
 impl<T, M> Ula<T, M> {

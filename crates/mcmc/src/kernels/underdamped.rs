@@ -83,7 +83,7 @@ impl<T: Smooth> Underdamped<T> {
     /// # Errors
     /// Unless `step_size` and `friction` are finite and above 0.
     pub fn new(target: T, step_size: f64, friction: f64) -> Result<Self, ChainError> {
-        let step = StepSize::new(step_size, bound(&target))?;
+        let step = StepSize::new(step_size, StepSize::leapfrog_bound(&target))?;
         Self::with(target, step, friction)
     }
 
@@ -93,7 +93,7 @@ impl<T: Smooth> Underdamped<T> {
     /// Unless `friction` is finite and above 0; [`ChainError::NoBound`] where the Lipschitz constant of the gradient is not
     /// known.
     pub fn at_bound(target: T, friction: f64) -> Result<Self, ChainError> {
-        let step = StepSize::at_bound(bound(&target))?;
+        let step = StepSize::at_bound(StepSize::leapfrog_bound(&target))?;
         Self::with(target, step, friction)
     }
 
@@ -117,10 +117,6 @@ impl<T: Smooth> Underdamped<T> {
             gradient,
         }
     }
-}
-
-fn bound(target: &impl Smooth) -> Option<f64> {
-    target.lipschitz().map(|lipschitz| (2.0 / lipschitz).sqrt())
 }
 
 impl<const D: usize, T: Gradient<D>> MarkovKernel<D> for Underdamped<T> {
