@@ -15,6 +15,12 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    keystream::{self, Words},
+    memory,
+    normal::{self, Edges},
+};
+
 /// The generator behind [`stream`]; implements the traits of the `rand` crate.
 pub type Stream = ChaCha8Rng;
 
@@ -106,6 +112,7 @@ pub struct Rng {
 impl Rng {
     /// A generator whose tensors live on `device`, in the device's own float type.
     pub fn seeded(seed: u64, device: &Device) -> Self {
+        memory::keep_freed();
         Self {
             key: seed,
             first_row: 0,
@@ -185,9 +192,8 @@ impl Rng {
 
     /// Independent standard normal numbers, `shape[0]` rows.
     pub fn normal<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<D> {
-        draw_tensor(self.streams(shape[0]), shape, |row| {
-            row.sample(StandardNormal)
-        })
+        let edges = normal::edges();
+        draw_tensor(self.streams(shape[0]), shape, |row| row.normal(edges))
     }
 
     /// Independent uniform numbers in [0, 1), `shape[0]` rows.
@@ -295,18 +301,41 @@ pub struct RngPosition {
     dtype: Option<DType>,
 }
 
-/// Words that are read ahead.
-const AHEAD: usize = 256;
-
 /// A stream of which the next words have been read already.
 ///
 /// One word at a time, the bookkeeping of the stream would take longer than a normal number.
-struct Ahead<'a> {
-    words: slice::Iter<'a, [u8; 8]>,
-    stream: &'a mut Stream,
+struct Ahead<'a, 's> {
+    words: slice::Iter<'a, u64>,
+    stream: &'s mut Stream,
 }
 
-impl TryRng for Ahead<'_> {
+impl Ahead<'_, '_> {
+    /// A standard normal number.
+    #[inline(always)]
+    fn normal(&mut self, edges: &Edges) -> f64 {
+        let mut rest = self.words.clone();
+        if let Some(number) = rest.next().and_then(|word| normal::of_word(*word, edges)) {
+            self.words = rest;
+            return number;
+        }
+        // By value, so that nothing points to `self` and its words are counted in a register.
+        let (number, words) = rare_normal(self.words.clone(), self.stream);
+        self.words = words;
+        number
+    }
+}
+
+/// One number of the next of `words`, and those that are left.
+#[cold]
+fn rare_normal<'a>(
+    words: slice::Iter<'a, u64>,
+    stream: &mut Stream,
+) -> (f64, slice::Iter<'a, u64>) {
+    let mut ahead = Ahead { words, stream };
+    (ahead.sample(StandardNormal), ahead.words)
+}
+
+impl TryRng for Ahead<'_, '_> {
     type Error = Infallible;
 
     #[inline]
@@ -317,7 +346,7 @@ impl TryRng for Ahead<'_> {
     #[inline]
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         Ok(match self.words.next() {
-            Some(word) => u64::from_le_bytes(*word),
+            Some(word) => *word,
             None => beyond(self.stream),
         })
     }
@@ -334,11 +363,10 @@ fn beyond(stream: &mut Stream) -> u64 {
 
 /// Draws `values` one after the other, each from one word or more: what is read ahead for so many numbers is used by
 /// them, and the stream stops where it would have stopped.
-fn fill<T>(values: &mut [T], stream: &mut Stream, one: impl Fn(&mut Ahead<'_>) -> T) {
-    let mut bytes = [[0; 8]; AHEAD];
-    for values in values.chunks_mut(AHEAD) {
-        let words = &mut bytes[..values.len()];
-        stream.fill_bytes(words.as_flattened_mut());
+fn fill<T>(values: &mut [T], stream: &mut Stream, one: impl Fn(&mut Ahead<'_, '_>) -> T) {
+    let mut words = Words::new();
+    for values in values.chunks_mut(keystream::MANY) {
+        let words = words.read(stream, values.len());
         let words = words.iter();
         let mut ahead = Ahead { words, stream };
         values.fill_with(|| one(&mut ahead));
@@ -349,7 +377,7 @@ fn fill<T>(values: &mut [T], stream: &mut Stream, one: impl Fn(&mut Ahead<'_>) -
 fn draw<T: Clone + Default + Send>(
     streams: &mut [Stream],
     row_len: usize,
-    one: impl Fn(&mut Ahead<'_>) -> T + Sync,
+    one: impl Fn(&mut Ahead<'_, '_>) -> T + Sync,
 ) -> Vec<T> {
     let mut values = vec![T::default(); streams.len() * row_len];
     let row_len = row_len.max(1);
@@ -367,7 +395,7 @@ fn draw<T: Clone + Default + Send>(
 fn draw_tensor<const D: usize>(
     (streams, options): (&mut [Stream], &TensorCreationOptions),
     shape: [usize; D],
-    one: impl Fn(&mut Ahead<'_>) -> f64 + Sync,
+    one: impl Fn(&mut Ahead<'_, '_>) -> f64 + Sync,
 ) -> Tensor<D> {
     let device = &options.device;
     let dtype = options.dtype_or(device.settings().float_dtype.into());
@@ -399,8 +427,7 @@ impl<const D: usize> Noise<D> for RngRow<'_> {
     fn normal(&mut self, shape: [usize; D]) -> Tensor<D> {
         assert_eq!(shape[0], 1, "one row's stream was asked for {shape:?}");
         let streams = slice::from_mut(&mut *self.stream);
-        draw_tensor((streams, self.options), shape, |row| {
-            row.sample(StandardNormal)
-        })
+        let edges = normal::edges();
+        draw_tensor((streams, self.options), shape, |row| row.normal(edges))
     }
 }

@@ -110,7 +110,7 @@ fn a_tensor_holds_the_numbers_of_its_streams_one_after_the_other() {
         let mut host = stream(7, 3);
         let mut rng = Rng::seeded(7, &device()).starting_at(2).with_dtype(dtype);
         let mut alone = rng.clone();
-        for count in [MANY, 1, 255, 256, 257] {
+        for count in [MANY, 1, 255, 256, 257, 503, 504, 505, MANY, 1009, 2017] {
             let normal: Vec<f64> = (0..count).map(|_| host.sample(StandardNormal)).collect();
             let expected: Vec<f64> = normal.into_iter().map(rounded).collect();
             assert_eq!(values(&rng.normal([2, count]))[count..], expected);
@@ -121,6 +121,16 @@ fn a_tensor_holds_the_numbers_of_its_streams_one_after_the_other() {
             let expected: Vec<f64> = uniform.into_iter().map(rounded).collect();
             assert_eq!(values(&rng.uniform([2, count]))[count..], expected);
             assert_eq!(values(&alone.uniform([2, count]))[count..], expected);
+
+            // From here on the stream stands between two words, and then again at the start of one.
+            if count == 505 || count == 1009 {
+                let half = f64::from(host.next_u32());
+                for rng in [&mut rng, &mut alone] {
+                    let zeros = Tensor::<2>::zeros([2, 1], (&device(), DType::F64));
+                    let halves = rng.draw_from(zeros, |_, stream| f64::from(stream.next_u32()));
+                    assert_eq!(values(&halves)[1], rounded(half));
+                }
+            }
         }
     }
 }
