@@ -35,7 +35,8 @@ pub fn value_and_vjp<const X: usize, const Y: usize>(
     if !tracked.is_tracked() {
         return (value, x.without_autodiff().zeros_like());
     }
-    let mut gradients = (tracked * weight.autodiff()).sum().backward();
+    // A tape that ends in many numbers runs backward from their sum.
+    let mut gradients = (tracked * weight.autodiff()).backward();
     let product = x
         .grad_remove(&mut gradients)
         .unwrap_or_else(|| x.without_autodiff().zeros_like());

@@ -264,10 +264,11 @@ impl<const D: usize> ChainMoments<D> {
 
 impl<const D: usize> Sums<D> {
     fn of(draws: Tensor<D>) -> Self {
+        let zeros = draws.zeros_like();
         Self {
             count: 1,
-            sum: draws.zeros_like(),
-            squares: draws.zeros_like(),
+            sum: zeros.clone(),
+            squares: zeros,
             origin: draws,
         }
     }
@@ -283,6 +284,13 @@ impl<const D: usize> Sums<D> {
     }
 
     fn moments(self) -> Moments<D> {
+        if self.count == 1 {
+            return Moments {
+                count: 1,
+                mean: self.origin,
+                squares: self.squares,
+            };
+        }
         let shift = self.sum.clone() / self.count as f64;
         // Of draws that are almost equal the difference may be below 0 by rounding.
         let squares = (self.squares - self.sum * shift.clone()).clamp_min(0.0);

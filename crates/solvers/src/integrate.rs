@@ -1,6 +1,6 @@
 //! One step, and many.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use tweedie_core::{Noise, Span, TimeGrid};
 use tweedie_sde::Process;
 
@@ -91,7 +91,8 @@ pub(crate) fn require_within<P: Process + ?Sized>(
 
 /// Finds the first step whose state is not finite, without reading anything back before the end.
 ///
-/// Finite states are counted on their device. What is not finite stays so, hence the count tells the first bad step.
+/// The sums of the states are kept on their device. What is not finite stays so, hence the finite sums tell the first bad
+/// step.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -106,24 +107,19 @@ pub(crate) fn require_within<P: Process + ?Sized>(
 /// ```
 #[derive(Clone, Debug)]
 pub struct Health {
-    finite_steps: Tensor<1>,
+    sums: Vec<Tensor<1>>,
 }
 
 impl Health {
     /// For a run on the device of `state`.
-    pub fn new<const D: usize>(state: &Tensor<D>) -> Self {
-        let device = state.device().without_autodiff();
-        Self {
-            finite_steps: Tensor::zeros([1], (&device, DType::F32)),
-        }
+    pub fn new<const D: usize>(_: &Tensor<D>) -> Self {
+        Self { sums: Vec::new() }
     }
 
     /// Counts the state after a step.
     pub fn record<const D: usize>(&mut self, state: &Tensor<D>) {
         // A sum is one pass without a write; it is finite unless a term is not, or the terms are near the largest float.
-        let sum = state.clone().without_autodiff().sum();
-        let finite = sum.is_finite().float().cast(DType::F32);
-        self.finite_steps = self.finite_steps.clone() + finite;
+        self.sums.push(state.clone().without_autodiff().sum());
     }
 
     /// Number of the first bad step, from 1; none if `last` is finite.
@@ -132,6 +128,8 @@ impl Health {
         if last.is_finite().all().into_scalar::<bool>() {
             return None;
         }
-        Some(self.finite_steps.into_scalar::<f32>() as usize + 1)
+        let finite = |sums| Tensor::<1>::cat(sums, 0).is_finite().int().sum();
+        let finite_steps = (!self.sums.is_empty()).then(|| finite(self.sums).into_scalar::<i64>());
+        Some(finite_steps.unwrap_or(0) as usize + 1)
     }
 }

@@ -1,9 +1,12 @@
 //! Finds the first iteration whose state is not finite, chain by chain, without reading back each of them.
 //!
-//! Finite states are counted on their device. A chain that was not finite once is not counted again, hence its count tells
-//! its first bad iteration.
+//! The sum of a state is finite where the state is. The sums stay on their device until some hundreds of them are read at
+//! once.
 
 use burn::tensor::{DType, Tensor};
+
+/// Iterations whose sums are read at the latest.
+const PENDING: usize = 256;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,34 +17,53 @@ pub(super) enum Fault {
     Value { index: usize, chain: usize },
 }
 
-/// Counts the finite states of each chain.
+/// Counts the iterations of each chain up to the first whose state is not finite.
 pub(super) struct Health {
-    /// How many iterations were done when the counts were last read.
+    /// How many iterations were done when the states were last verified.
     verified: usize,
-    /// 1 for each chain that was finite ever since, `[chains]`.
-    alive: Tensor<1>,
-    /// Iterations since then in which a chain was finite, `[chains]`.
-    finite: Tensor<1>,
+    /// Iterations since then whose sums have been read.
+    read: usize,
+    /// Of those, how many come before the first bad one of each chain.
+    finite: Vec<usize>,
+    /// Of each further iteration the sum of each chain's state, `[chains]`.
+    pending: Vec<Tensor<1>>,
 }
 
 impl Health {
     /// Of finite states, after `iteration` iterations.
     pub(super) fn new<const D: usize>(states: &Tensor<D>, iteration: usize) -> Self {
-        let (chains, device) = (states.dims()[0], states.device());
         Self {
             verified: iteration,
-            alive: Tensor::ones([chains], (&device, DType::F32)),
-            finite: Tensor::zeros([chains], (&device, DType::F32)),
+            read: 0,
+            finite: vec![0; states.dims()[0]],
+            pending: Vec::new(),
         }
     }
 
-    /// Counts the states after an iteration.
+    /// Notes the states after an iteration.
     pub(super) fn record<const D: usize>(&mut self, states: &Tensor<D>) {
-        self.alive = self.alive.clone() * finite_rows(states);
-        self.finite = self.finite.clone() + self.alive.clone();
+        self.pending.push(row_sums(states));
+        if self.pending.len() == PENDING {
+            self.read();
+        }
     }
 
-    /// Reads the counts up to `iteration`, and whether `values` are finite: one number for each chain and each of them.
+    /// Reads what is pending.
+    fn read(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let sums = to_host(std::mem::take(&mut self.pending));
+        for sums in sums.chunks_exact(self.finite.len()) {
+            for (finite, sum) in self.finite.iter_mut().zip(sums) {
+                *finite += usize::from(*finite == self.read && sum.is_finite());
+            }
+            self.read += 1;
+        }
+    }
+
+    /// Whether all states up to `iteration` were finite, and `values` are: one number for each chain and each of them.
+    /// Reads back what is pending.
     pub(super) fn verify<const D: usize>(
         &mut self,
         iteration: usize,
@@ -50,43 +72,51 @@ impl Health {
         if iteration == self.verified && values.is_empty() {
             return Ok(());
         }
-        let chains = self.alive.dims()[0];
-        let mut rows = vec![self.finite.clone()];
-        rows.extend(values.iter().map(finite_rows));
-        let read = Tensor::cat(rows, 0)
-            .try_to_vec_as::<f64>()
-            .expect("the counts can be read from their device");
-        let (counts, flags) = read.split_at(chains);
-        let expected = (iteration - self.verified) as f64;
-        let worst = (0..chains).min_by(|a, b| counts[*a].total_cmp(&counts[*b]));
-        if let Some(chain) = worst.filter(|chain| counts[*chain] < expected) {
+        let chains = self.finite.len();
+        self.read();
+        let worst = (0..chains).min_by_key(|chain| self.finite[*chain]);
+        if let Some(chain) = worst.filter(|chain| self.finite[*chain] < self.read) {
             return Err(Fault::State {
-                iteration: self.verified + counts[chain] as usize + 1,
+                iteration: self.verified + self.finite[chain] + 1,
                 chain,
             });
         }
-        if let Some(place) = flags.iter().position(|flag| *flag == 0.0) {
-            return Err(Fault::Value {
-                index: place / chains,
-                chain: place % chains,
-            });
+        if !values.is_empty() {
+            let flags = to_host(values.iter().map(finite_rows).collect());
+            if let Some(place) = flags.iter().position(|flag| *flag == 0.0) {
+                return Err(Fault::Value {
+                    index: place / chains,
+                    chain: place % chains,
+                });
+            }
         }
         self.verified = iteration;
-        self.finite = self.finite.zeros_like();
+        self.finite.fill(0);
+        self.read = 0;
         Ok(())
     }
 }
 
 /// 1 for each row of finite numbers and 0 for the others, `[rows]`.
 pub(super) fn finite_rows<const D: usize>(tensor: &Tensor<D>) -> Tensor<1> {
+    row_sums(tensor).is_finite().float().cast(DType::F32)
+}
+
+/// The sum of each row, `[rows]`: finite unless a number is not, or the numbers are near the largest float.
+fn row_sums<const D: usize>(tensor: &Tensor<D>) -> Tensor<1> {
     let rows = tensor.dims()[0];
     // Sums of half precision numbers could overflow.
     let wide = match tensor.dtype() {
         DType::F64 => tensor.clone(),
         _ => tensor.clone().cast(DType::F32),
     };
-    // A sum is finite unless a term is not, or the terms are near the largest float.
     let sums: Tensor<2> = wide.reshape([rows as i32, -1]).sum_dim(1);
-    let finite = sums.reshape([rows]).is_finite();
-    finite.float().cast(DType::F32)
+    sums.reshape([rows])
+}
+
+/// The numbers of tensors of one type, one after the other.
+fn to_host(tensors: Vec<Tensor<1>>) -> Vec<f64> {
+    Tensor::cat(tensors, 0)
+        .try_to_vec_as()
+        .expect("the numbers can be read from their device")
 }
