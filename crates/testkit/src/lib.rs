@@ -10,4 +10,6 @@ mod z;
 pub use device::{device, exact, golden, values};
 pub use gradient::{assert_adjoint, assert_close, assert_vjp, directional_derivative};
 pub use law::{AffineLaw, Moments, UnitNoise, affine_law};
+/// For the tests of a crate beside which `tweedie-core` lies, not below.
+pub use tweedie_core::{Rng, Stream, stream};
 pub use z::{assert_z, z_bound};

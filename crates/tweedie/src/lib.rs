@@ -12,6 +12,7 @@
 //! | [`fidelity`] | data terms, priors, and their approximations at noisy images (guidance) |
 //! | [`mcmc`] | Markov chain Monte Carlo: kernels, the loop that runs chains, when they have converged |
 //! | [`samplers`] | finished posterior samplers and the statistics of their draws |
+//! | [`kernels`] | fast layers for networks on the CPU, and the switch for them |
 //! | [`models`] | networks, and model folders on disk |
 //! | [`training`] | objectives, weight averaging, checkpoints and the training loop |
 //! | [`data`] | images in and out, data sets, phantoms |
@@ -28,6 +29,7 @@ pub use burn;
 pub use tweedie_core as core;
 pub use tweedie_data as data;
 pub use tweedie_fidelity as fidelity;
+pub use tweedie_kernels as kernels;
 pub use tweedie_mcmc as mcmc;
 pub use tweedie_metrics as metrics;
 pub use tweedie_models as models;
