@@ -12,6 +12,7 @@
 mod device;
 mod failure;
 mod interrupt;
+mod kernels;
 mod mcmc;
 mod method;
 mod model;
@@ -34,6 +35,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     device::DeviceName,
     failure::{FAILED, INTERRUPTED, Outcome},
+    kernels::KernelsName,
 };
 
 /// Diffusion models and Bayesian posterior sampling for imaging.
@@ -44,6 +46,10 @@ struct Cli {
     /// `cargo xtask VERB --device NAME` sees to.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "NAME")]
     device: DeviceName,
+    /// Kernels of the layers on the CPU: the fastest; without Winograd's convolutions, whose rounding errors are larger; or
+    /// burn's own.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "NAME")]
+    kernels: KernelsName,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -71,7 +77,12 @@ impl Verb {
 
 fn main() -> ExitCode {
     panics::record();
-    let Cli { device, verb } = Cli::parse();
+    let Cli {
+        device,
+        kernels,
+        verb,
+    } = Cli::parse();
+    kernels.set();
     match panics::caught(|| verb.run(device)) {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {

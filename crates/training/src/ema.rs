@@ -8,6 +8,7 @@ use burn::{
     optim::GradientsParams,
     tensor::Tensor,
 };
+use tweedie_kernels::blended;
 
 /// The decay after `step` updates, counted from 1.
 pub fn decay_at(limit: f64, step: u64) -> f64 {
@@ -48,6 +49,6 @@ impl ModuleMapper for Blend {
             .weights
             .remove::<D>(param.id)
             .expect("the two modules have the same parameters");
-        param.map(|average| average.mul_scalar(self.decay) + weight.mul_scalar(1.0 - self.decay))
+        param.map(|average| blended(average, weight, self.decay))
     }
 }

@@ -5,11 +5,12 @@ use std::{path::Path, time::Instant};
 use burn::{
     data::dataset::Dataset,
     module::{Module, ModuleMapper, Param, ParamId},
-    optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
+    optim::{GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor},
 };
 use rand::Rng as _;
 use tweedie_core::{Rng, seed_dropout, stream};
+use tweedie_kernels::AdamW;
 use tweedie_models::{Architecture, ModelConfig, UNet, UNetConfig};
 
 use crate::{
@@ -69,13 +70,30 @@ pub struct Trainer {
     config: TrainingConfig,
     model: ModelConfig,
     objective: DenoisingObjective,
-    network: UNet,
-    average: UNet,
+    network: Held,
+    average: Held,
     optimiser: ModuleOptimizer,
     order: Order,
     validation: Images,
     device: Device,
     step: u64,
+}
+
+/// A network whose weights can be updated in their own memory: nothing else holds them then. Empty during an update only.
+struct Held(Option<UNet>);
+
+impl Held {
+    fn get(&self) -> &UNet {
+        self.0.as_ref().expect("no update is under way")
+    }
+
+    fn get_mut(&mut self) -> &mut UNet {
+        self.0.as_mut().expect("no update is under way")
+    }
+
+    fn replace(&mut self, update: impl FnOnce(UNet) -> UNet) {
+        self.0 = self.0.take().map(update);
+    }
 }
 
 impl Trainer {
@@ -95,15 +113,11 @@ impl Trainer {
         check_images("training", &images, config.batch_size, &model)?;
         check_images("validation", &validation, 1, &model)?;
         let network = numbered(unet(&model).init(config.seed, &device.clone().autodiff())?);
-        let optimiser = AdamWConfig::new()
-            // burn's default is 1e-5; this is the papers'.
-            .with_epsilon(1e-8)
-            .with_weight_decay(config.weight_decay as f32)
-            .init();
+        let optimiser = AdamW::new(0.9, 0.999, 1e-8, config.weight_decay as f32).into();
         Ok(Self {
             objective: DenoisingObjective::new(&model, config.loss)?,
-            average: network.valid(),
-            network,
+            average: Held(Some(network.valid())),
+            network: Held(Some(network)),
             optimiser,
             order: Order::new(images, config.batch_size, config.seed, device.clone()),
             validation,
@@ -135,8 +149,8 @@ impl Trainer {
         let state = checkpoint.state()?;
         let mut trainer = Self::new(config, model, images, validation, device)?;
         trainer.optimiser = checkpoint.load_into(
-            &mut trainer.network,
-            &mut trainer.average,
+            trainer.network.get_mut(),
+            trainer.average.get_mut(),
             trainer.optimiser,
         )?;
         trainer.step = state.step;
@@ -150,7 +164,7 @@ impl Trainer {
 
     /// The moving average of the network: what samples.
     pub fn average(&self) -> &UNet {
-        &self.average
+        self.average.get()
     }
 
     /// Makes the steps that are left and writes metrics and checkpoints into `folder`. `observe` is told of all of it, and
@@ -196,7 +210,7 @@ impl Trainer {
                     stop |= observe(Event::Validation(record)) == Flow::Stop;
                 }
                 if due(self.config.sample_every) {
-                    let (step, network) = (self.step, &self.average);
+                    let (step, network) = (self.step, self.average.get());
                     stop |= observe(Event::Samples { step, network }) == Flow::Stop;
                 }
                 if due(self.config.checkpoint_every) || stop {
@@ -233,7 +247,7 @@ impl Trainer {
         }
         let noisy = self.objective.perturb(images, &mut rng);
         let (loss, gradients) = self.loss_and_gradients(noisy);
-        let norm = clipping::norm(&self.network, &gradients, &self.device);
+        let norm = clipping::norm(self.network.get(), &gradients, &self.device);
         // The one read-back of a step.
         let numbers = Tensor::cat(vec![loss, norm.clone()], 0)
             .try_into_vec_as::<f64>()
@@ -252,16 +266,17 @@ impl Trainer {
             });
         }
         let gradients = if self.config.clip_norm > 0.0 {
-            clipping::clipped(&self.network, gradients, norm, self.config.clip_norm)
+            clipping::clipped(self.network.get(), gradients, norm, self.config.clip_norm)
         } else {
             gradients
         };
         let learning_rate = self.config.learning_rate_at(step);
-        self.network = self
-            .optimiser
-            .step(learning_rate, self.network.clone(), gradients);
+        self.network
+            .replace(|network| self.optimiser.step(learning_rate, network, gradients));
         let decay = decay_at(self.config.ema_decay, step);
-        self.average = averaged(self.average.clone(), &self.network, decay);
+        let network = self.network.get();
+        self.average
+            .replace(|average| averaged(average, network, decay));
         self.step = step;
         Ok(StepRecord {
             step,
@@ -293,7 +308,7 @@ impl Trainer {
             let noisy = self.objective.perturb(images, &mut rng.fork(batches));
             total += self
                 .objective
-                .loss(&self.average, noisy)
+                .loss(self.average.get(), noisy)
                 .into_scalar::<f64>();
             batches += 1;
         }
@@ -309,8 +324,8 @@ impl Trainer {
         reason = "the one place where gradients of weights are taken"
     )]
     fn loss_and_gradients(&self, batch: crate::NoisyBatch) -> (Tensor<1>, GradientsParams) {
-        let loss = self.objective.loss(&self.network, batch);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        let loss = self.objective.loss(self.network.get(), batch);
+        let gradients = GradientsParams::from_grads(loss.backward(), self.network.get());
         (loss.without_autodiff(), gradients)
     }
 
@@ -325,8 +340,8 @@ impl Trainer {
                 config: self.config.clone(),
             },
             model: self.model.clone(),
-            weights: self.network.valid(),
-            average: self.average.clone(),
+            weights: self.network.get().valid(),
+            average: self.average.get().clone(),
             optimiser: self.optimiser.clone(),
         }
     }

@@ -4,14 +4,11 @@
 use burn::{
     module::Module,
     nn::{GroupNorm, conv::Conv2d},
-    tensor::{Tensor, module::attention, ops::AttentionModuleOptions},
+    tensor::Tensor,
 };
+use tweedie_kernels::{attention, convolved, normalised};
 
-use super::{
-    UNetConfig,
-    norm::{group_norm, normalised},
-    pointwise,
-};
+use super::{UNetConfig, norm::group_norm, pointwise};
 use crate::init::Init;
 
 #[derive(Module, Debug)]
@@ -36,16 +33,14 @@ impl Attention {
     /// `x` is `[batch, channels, height, width]`.
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
-        let qkv = self.qkv.forward(normalised(&self.norm, x.clone(), None));
-        let [q, k, v] = [0, 1, 2].map(|part| {
-            qkv.clone()
-                .narrow(1, part * channels, channels)
-                .reshape([batch, self.heads, channels / self.heads, height * width])
-                .swap_dims(2, 3)
-        });
-        let seen = attention(q, k, v, None, None, AttentionModuleOptions::default())
-            .swap_dims(2, 3)
-            .reshape([batch, channels, height, width]);
-        x + self.projection.forward(seen)
+        let qkv = convolved(&self.qkv, normalised(&self.norm, x.clone(), false));
+        let seen = attention(
+            qkv.reshape([batch, 3 * channels, height * width]),
+            self.heads,
+        );
+        x + convolved(
+            &self.projection,
+            seen.reshape([batch, channels, height, width]),
+        )
     }
 }

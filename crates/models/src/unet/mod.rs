@@ -13,19 +13,16 @@ mod residual;
 use burn::{
     module::Module,
     nn::{GroupNorm, PaddingConfig2d, conv::Conv2d, conv::Conv2dConfig},
-    tensor::{
-        Device, Tensor, activation::silu, module::interpolate, ops::InterpolateMode,
-        ops::InterpolateOptions,
-    },
+    tensor::{Device, Tensor},
 };
 use tweedie_core::{Backbone, Conditioning};
+use tweedie_kernels::{convolved, doubled, normalised};
 
 use crate::{ModelError, init::Init};
 use attention::Attention;
 pub use config::{TimeInjection, UNetConfig};
 use embedding::TimeEmbedding;
 pub use embedding::sinusoidal_embedding;
-use norm::normalised;
 use residual::ResidualBlock;
 
 /// The network; made by [`UNetConfig::init`].
@@ -183,7 +180,7 @@ impl Backbone for UNet {
             panic!("{error}");
         }
         let time = self.time.forward(conditioning.noise);
-        let mut x = self.input.forward(x);
+        let mut x = convolved(&self.input, x);
         let mut skips = vec![x.clone()];
         for level in &self.encoder {
             for stage in &level.stages {
@@ -191,7 +188,7 @@ impl Backbone for UNet {
                 skips.push(x.clone());
             }
             if let Some(halve) = &level.resample {
-                x = halve.forward(x);
+                x = convolved(halve, x);
                 skips.push(x.clone());
             }
         }
@@ -204,10 +201,10 @@ impl Backbone for UNet {
                 x = stage.forward(Tensor::cat(vec![x, skip], 1), &time);
             }
             if let Some(smooth) = &level.resample {
-                x = smooth.forward(doubled(x));
+                x = convolved(smooth, doubled(x));
             }
         }
-        self.output.forward(silu(normalised(&self.norm, x, None)))
+        convolved(&self.output, normalised(&self.norm, x, true))
     }
 }
 
@@ -227,10 +224,4 @@ fn halving(channels: usize) -> Conv2dConfig {
 /// A 1x1 convolution.
 fn pointwise(inputs: usize, outputs: usize) -> Conv2dConfig {
     Conv2dConfig::new([inputs, outputs], [1, 1])
-}
-
-/// Each pixel repeated in a 2x2 square.
-fn doubled(x: Tensor<4>) -> Tensor<4> {
-    let nearest = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
-    interpolate(x, nearest)
 }

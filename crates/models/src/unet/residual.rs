@@ -3,12 +3,13 @@
 use burn::{
     module::Module,
     nn::{Dropout, DropoutConfig, GroupNorm, Linear, conv::Conv2d},
-    tensor::{Tensor, activation::silu},
+    tensor::Tensor,
 };
+use tweedie_kernels::{convolved, convolved_plus, normalised};
 
 use super::{
     TimeEmbedding, TimeInjection, UNetConfig,
-    norm::{Modulation, group_norm, normalised},
+    norm::{group_norm, modulated},
     pointwise, same,
 };
 use crate::init::Init;
@@ -46,23 +47,17 @@ impl ResidualBlock {
 
     /// `x` is `[batch, inputs, height, width]`, `time` the output of the [`TimeEmbedding`].
     pub(super) fn forward(&self, x: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
-        let h = silu(normalised(&self.norm1, x.clone(), None));
-        let h = self.conv1.forward(h);
-        let told = self.time.forward(time.clone()).unsqueeze_dims::<4>(&[2, 3]);
+        let h = normalised(&self.norm1, x.clone(), true);
+        let told = self.time.forward(time.clone());
         let h = match self.injection {
-            TimeInjection::Add => normalised(&self.norm2, h + told, None),
-            TimeInjection::ScaleShift => {
-                let channels = h.dims()[1];
-                let modulation = Modulation {
-                    scale: told.clone().narrow(1, 0, channels),
-                    shift: told.narrow(1, channels, channels),
-                };
-                normalised(&self.norm2, h, Some(modulation))
+            TimeInjection::Add => {
+                normalised(&self.norm2, convolved_plus(&self.conv1, h, told), true)
             }
+            TimeInjection::ScaleShift => modulated(&self.norm2, convolved(&self.conv1, h), told),
         };
-        let h = self.conv2.forward(self.dropout.forward(silu(h)));
+        let h = convolved(&self.conv2, self.dropout.forward(h));
         match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
+            Some(shortcut) => convolved(shortcut, x) + h,
             None => x + h,
         }
     }
