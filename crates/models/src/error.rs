@@ -18,6 +18,9 @@ pub enum ModelError {
     /// No level at all.
     #[error("channel_multipliers must name at least one level, found none")]
     NoLevels,
+    /// No level of a DRUNet at all.
+    #[error("widths must name at least one level, found none")]
+    NoWidths,
     /// The time embedding pairs sines with cosines.
     #[error("base_channels must be even and at least 4, found {found}")]
     BaseChannels {

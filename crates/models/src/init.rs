@@ -11,7 +11,7 @@ use burn::{
     module::{Initializer, Param},
     nn::{
         Linear, LinearConfig,
-        conv::{Conv2d, Conv2dConfig},
+        conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig},
     },
     tensor::{Device, Tensor, TensorData},
 };
@@ -48,6 +48,19 @@ impl Init {
         config
             .with_initializer(Initializer::Zeros)
             .init(self.device())
+    }
+
+    pub(crate) fn transposed_convolution(
+        &mut self,
+        config: ConvTranspose2dConfig,
+    ) -> ConvTranspose2d {
+        let [inputs, outputs] = config.channels;
+        let area: usize = config.kernel_size.iter().product();
+        let mut layer = config
+            .with_initializer(Initializer::Zeros)
+            .init(self.device());
+        layer.weight = self.glorot(layer.weight.dims(), area * (inputs + outputs));
+        layer
     }
 
     pub(crate) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {

@@ -1,7 +1,8 @@
 //! Networks for diffusion models, and how their weights are stored.
 //!
 //! [`UNet`] is the network, described by a [`UNetConfig`]; it is a [`Backbone`](tweedie_core::Backbone) over images in
-//! [-1, 1]. A *model folder* is what training writes and inference reads:
+//! [-1, 1]. [`Drunet`], described by a [`DrunetConfig`], denoises images in [0, 1] by itself. A *model folder* is what training
+//! writes and inference reads; it holds a [`UNet`]:
 //!
 //! | file | content |
 //! |---|---|
@@ -39,6 +40,7 @@
 //! ```
 
 mod config;
+mod drunet;
 mod error;
 mod init;
 mod pretrained;
@@ -46,6 +48,7 @@ mod unet;
 mod weights;
 
 pub use config::{Architecture, ImageDenoiser, MODEL_FILE, ModelConfig};
+pub use drunet::{Drunet, DrunetConfig};
 pub use error::{Mismatch, ModelError};
 pub use pretrained::{EMA_FILE, Pretrained, WEIGHTS_FILE};
 pub use unet::{TimeInjection, UNet, UNetConfig, sinusoidal_embedding};

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod drunet;
+#[cfg(test)]
 mod embedding;
 #[cfg(test)]
 mod model_folder;

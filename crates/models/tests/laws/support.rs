@@ -48,12 +48,16 @@ impl ModuleMapper for Cast {
 
 /// A network without a layer that is zero, or one, or silent.
 pub(crate) fn awake(config: &UNetConfig, device: &Device) -> UNet {
-    let network = config.init(5, device).unwrap();
+    disturbed(config.init(5, device).unwrap())
+}
+
+/// Every weight moved a little.
+pub(crate) fn disturbed<M: Module>(network: M) -> M {
     network.map(&mut Disturb { index: 0 })
 }
 
 /// The same network in double precision.
-pub(crate) fn in_double(network: UNet) -> UNet {
+pub(crate) fn in_double<M: Module>(network: M) -> M {
     network.map(&mut Cast(DType::F64))
 }
 
@@ -67,7 +71,7 @@ impl ModuleVisitor for Collect {
 }
 
 /// All weights, tensor by tensor.
-pub(crate) fn weights(network: &UNet) -> Vec<Vec<f64>> {
+pub(crate) fn weights(network: &impl Module) -> Vec<Vec<f64>> {
     let mut collect = Collect::default();
     network.visit(&mut collect);
     collect.0
