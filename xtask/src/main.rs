@@ -37,8 +37,9 @@ The program (built with the Cargo feature that --device cpu|wgpu|cuda needs):
 Tests and measurements:
   test [--backend flex|wgpu|cuda] [-p CRATE]... [-- ARGS]
   bench [ARGS]               every argument goes to the benchmarks
-  bench --peer [--python PATH] [--json FILE] [--threads N] [--rounds N]
-                             a step of each sampler beside deepinv's, see bench/peer/README.md
+  bench --peer [--python PATH] [--json FILE] [--threads N,..] [--rounds N] [--cells NAME,.. | --write]
+                             samplers and networks beside deepinv's and PyTorch's, see bench/peer/README.md;
+                             --write: docs/performance.md
   bench --memory             peak memory of short and long runs
 
 Checks:

@@ -19,7 +19,6 @@ use tweedie::samplers::{
 use tweedie::sde::Reverse;
 use tweedie::solvers::{Ddim, Ddpm, EulerMaruyama, Solver};
 
-pub(crate) const SHAPE: [usize; 4] = [8, 3, 64, 64];
 const NOISE_STD: f64 = 0.05;
 
 /// Noise level of the chains' prior, and their steps: half of ULA's largest, and 50 times that for SK-ROCK.
@@ -27,6 +26,13 @@ const PRIOR_SIGMA: f64 = 0.1;
 const ULA_STEP: f64 = 0.001;
 const SK_ROCK_STEP: f64 = 0.05;
 const STAGES: usize = 10;
+
+/// The batch of a run, and where it lies.
+#[derive(Clone)]
+struct Place {
+    shape: [usize; 4],
+    device: Device,
+}
 
 /// A run of so many steps.
 pub(crate) type Cell = Box<dyn Fn(usize)>;
@@ -61,16 +67,24 @@ impl Denoiser for Ramp {
     }
 }
 
-/// Every cell by its name.
-pub(crate) fn cells(device: &Device, calls: &Calls) -> Vec<(&'static str, Cell)> {
+/// Every sampler by its name, on a batch of this shape.
+pub(crate) fn cells(
+    shape: [usize; 4],
+    device: &Device,
+    calls: &Calls,
+) -> Vec<(&'static str, Cell)> {
+    let at = Place {
+        shape,
+        device: device.clone(),
+    };
     let free = Free {
         calls: calls.clone(),
     };
     let ramp = Ramp {
-        weights: weights(device),
+        weights: weights(&at),
         calls: calls.clone(),
     };
-    let measurement = measurement(SHAPE, device);
+    let measurement = measurement(shape, device);
     let (operator, y) = (measurement.operator.clone(), measurement.y.clone());
     let noise = measurement.noise_std;
     let spread = Isotropic::default();
@@ -99,42 +113,39 @@ pub(crate) fn cells(device: &Device, calls: &Calls) -> Vec<(&'static str, Cell)>
     let prior = free.clone();
     let ddrm = move |grid| ddrm(prior.clone(), measurement.clone(), grid);
     vec![
-        ("dps", guided(device, free.clone(), dps)),
-        ("pigdm", guided(device, free.clone(), pigdm)),
-        ("moment-matching", guided(device, ramp, moments)),
-        ("ald", guided(device, free.clone(), ald)),
-        ("ddrm", cell(device, ddrm)),
-        ("diffpir", cell(device, diffpir)),
-        (
-            "ve-euler",
-            unguided(device, &free, exploding, EulerMaruyama),
-        ),
+        ("dps", guided(&at, free.clone(), dps)),
+        ("pigdm", guided(&at, free.clone(), pigdm)),
+        ("moment-matching", guided(&at, ramp, moments)),
+        ("ald", guided(&at, free.clone(), ald)),
+        ("ddrm", cell(&at, ddrm)),
+        ("diffpir", cell(&at, diffpir)),
+        ("ve-euler", unguided(&at, &free, exploding, EulerMaruyama)),
         (
             "vp-euler",
-            unguided(device, &free, preserving(), EulerMaruyama),
+            unguided(&at, &free, preserving(), EulerMaruyama),
         ),
-        ("ddim", unguided(device, &free, preserving(), ddim)),
-        ("ddpm", unguided(device, &free, preserving(), Ddpm)),
-        ("ula", chains(device, ula)),
-        ("sk-rock", chains(device, sk_rock)),
+        ("ddim", unguided(&at, &free, preserving(), ddim)),
+        ("ddpm", unguided(&at, &free, preserving(), Ddpm)),
+        ("ula", chains(&at, ula)),
+        ("sk-rock", chains(&at, sk_rock)),
     ]
 }
 
-fn cell<S: PosteriorSampler>(device: &Device, sampler: impl Fn(TimeGrid) -> S + 'static) -> Cell {
-    let device = device.clone();
-    Box::new(move |steps| run(&sampler(grid(steps)), SHAPE, &device))
+fn cell<S: PosteriorSampler>(at: &Place, sampler: impl Fn(TimeGrid) -> S + 'static) -> Cell {
+    let Place { shape, device } = at.clone();
+    Box::new(move |steps| run(&sampler(grid(steps)), shape, &device))
 }
 
 /// A run of which each state is counted.
-fn chains<K: MarkovKernel + 'static>(device: &Device, kernel: K) -> Cell {
-    let device = device.clone();
+fn chains<K: MarkovKernel + 'static>(at: &Place, kernel: K) -> Cell {
+    let Place { shape, device } = at.clone();
     Box::new(move |steps| {
         let config = ChainConfig {
             iterations: steps,
             burn_in: 0,
             ..ChainConfig::default()
         };
-        let start = Tensor::full(SHAPE, 0.5, &device);
+        let start = Tensor::full(shape, 0.5, &device);
         let mut rng = Rng::seeded(0, &device);
         let run = sample_chains(&kernel, start, &config, &mut rng, |_| {
             ControlFlow::Continue(())
@@ -143,35 +154,35 @@ fn chains<K: MarkovKernel + 'static>(device: &Device, kernel: K) -> Cell {
     })
 }
 
-fn guided<P, G>(device: &Device, prior: P, guidance: G) -> Cell
+fn guided<P, G>(at: &Place, prior: P, guidance: G) -> Cell
 where
     P: Denoiser + Clone + 'static,
     G: NoisyFidelity + Clone + 'static,
 {
-    cell(device, move |grid| {
+    cell(at, move |grid| {
         let (prior, guidance) = (prior.clone(), guidance.clone());
         let process = Reverse::sde(preserving(), Posterior { prior, guidance });
         DiffusionSampler::new(process, Ddpm, grid)
     })
 }
 
-fn unguided<S, M>(device: &Device, free: &Free, schedule: S, solver: M) -> Cell
+fn unguided<S, M>(at: &Place, free: &Free, schedule: S, solver: M) -> Cell
 where
     S: Schedule + Copy + 'static,
     M: Solver<Reverse<S, Free>> + Copy + 'static,
 {
     let free = free.clone();
-    cell(device, move |grid| {
+    cell(at, move |grid| {
         DiffusionSampler::new(Reverse::sde(schedule, free.clone()), solver, grid)
     })
 }
 
-fn weights(device: &Device) -> Tensor<4> {
-    let count = SHAPE.iter().product();
+fn weights(at: &Place) -> Tensor<4> {
+    let count = at.shape.iter().product();
     let weights = (0..count)
         .map(|at| 0.5 + 0.5 * at as f64 / count as f64)
         .collect();
-    Tensor::from_data(TensorData::new::<f64, _>(weights, SHAPE), device)
+    Tensor::from_data(TensorData::new::<f64, _>(weights, at.shape), &at.device)
 }
 
 pub(crate) fn ddrm<P: Denoiser>(

@@ -1,4 +1,5 @@
-//! Peak memory of short and long runs, each in a process of its own: it must not grow with the number of steps.
+//! Peak memory: of short and long runs, each in a process of its own, where it must not grow with the number of steps; and of
+//! a training step.
 
 use std::io;
 use std::process::Command;
@@ -11,15 +12,19 @@ use tweedie::samplers::DiffusionSampler;
 use tweedie::sde::Reverse;
 use tweedie::solvers::Ddpm;
 
-use crate::cells::{Free, SHAPE, ddrm, grid, measurement, preserving, run};
+use crate::cells::{Free, ddrm, grid, measurement, preserving, run};
 
 /// The option before a method, a denoiser and a number of steps: that run alone, and its peak memory in KiB.
 pub(crate) const ONE_RUN: &str = "--one-run";
 
 const STEPS: [&str; 2] = ["10", "1000"];
 
-/// The image of the network, which takes one channel.
+/// The images of the free denoiser, and of the network, which takes one channel.
+const FREE: [usize; 4] = [8, 3, 64, 64];
 const IMAGE: [usize; 4] = [8, 1, 32, 32];
+
+/// Steps of which a training's peak is taken: the second has the optimiser's state.
+const TRAINING_STEPS: usize = 3;
 
 /// Prints a row for each method and denoiser.
 pub(crate) fn table() -> io::Result<()> {
@@ -57,9 +62,9 @@ pub(crate) fn one_run(words: &[String]) -> io::Result<()> {
     let steps = steps.parse().map_err(io::Error::other)?;
     match denoiser {
         "network" => restore(method, network(&device), IMAGE, steps, &device),
-        _ => restore(method, Free::default(), SHAPE, steps, &device),
+        _ => restore(method, Free::default(), FREE, steps, &device),
     }
-    println!("{}", peak_kib()?);
+    println!("{}", resident_kib("VmHWM:")?);
     Ok(())
 }
 
@@ -93,10 +98,21 @@ fn network(device: &Device) -> ImageDenoiser {
     config.denoiser(network).expect("a valid schedule")
 }
 
-/// The most resident memory that this process ever had.
-fn peak_kib() -> io::Result<u64> {
+/// The peak of the resident memory in some steps, and how far it lies above that before the first one, in MiB.
+pub(crate) fn of_steps(mut step: impl FnMut()) -> io::Result<(f64, f64)> {
+    // The peak starts anew, so that what building the network took does not count.
+    std::fs::write("/proc/self/clear_refs", "5")?;
+    let before = resident_kib("VmRSS:")?;
+    (0..TRAINING_STEPS).for_each(|_| step());
+    let peak = resident_kib("VmHWM:")?;
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    Ok((mib(peak), mib(peak) - mib(before)))
+}
+
+/// A line of this process's status: its resident memory, or the most that it had.
+fn resident_kib(field: &str) -> io::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    number.ok_or_else(|| io::Error::other("no VmHWM in /proc/self/status"))
+    number.ok_or_else(|| io::Error::other(format!("no {field} in /proc/self/status")))
 }
