@@ -99,9 +99,13 @@ fn compared(programs: &Programs, request: &Request, threads: usize) -> Outcome<R
         "{:<22} {:>10} {:>10} {:>7} {:>6}",
         "cell", "ours", "peer", "ratio", "must"
     );
-    let mut rows = Vec::new();
-    for cell in cells {
-        let mut row = timed(&mut ours, &mut peer, cell, request.rounds, threads)?;
+    let (networks, steps): (Vec<_>, Vec<_>) =
+        cells.into_iter().partition(|cell| cell.kind.has_network());
+    // Cell by cell in each round, so that a bad moment of the machine meets one round of each. A network stays for its rounds.
+    let mut rows = timed(&mut ours, &mut peer, &steps, request.rounds, threads)?;
+    rows.iter().for_each(|row| println!("{row}"));
+    for cell in networks {
+        let mut row = timed(&mut ours, &mut peer, &[cell], request.rounds, threads)?.remove(0);
         if cell.kind == Kind::Training {
             // Processes of their own, which have done nothing else.
             let [ours, peer] = [programs.ours(threads)?, programs.peer(threads)?]
@@ -124,27 +128,30 @@ fn compared(programs: &Programs, request: &Request, threads: usize) -> Outcome<R
     })
 }
 
-/// Either side asked in turn.
+/// Either side asked in turn for each cell, round by round.
 fn timed(
     ours: &mut Side,
     peer: &mut Side,
-    cell: &Cell,
+    cells: &[&Cell],
     rounds: usize,
     threads: usize,
-) -> Outcome<Row> {
-    let mut times = [Vec::new(), Vec::new()];
+) -> Outcome<Vec<Row>> {
+    let mut times = vec![[Vec::new(), Vec::new()]; cells.len()];
     for _ in 0..rounds {
-        let (here, there) = (ours.time(&cell.name)?, peer.time(&cell.name)?);
-        same_work(cell, &here, &there)?;
-        times[0].push(here.ms);
-        times[1].push(there.ms);
+        for (cell, times) in cells.iter().zip(&mut times) {
+            let (here, there) = (ours.time(&cell.name)?, peer.time(&cell.name)?);
+            same_work(cell, &here, &there)?;
+            times[0].push(here.ms);
+            times[1].push(there.ms);
+        }
     }
-    Ok(Row {
-        cell: cell.clone(),
+    let row = |(cell, times): (&&Cell, [Vec<f64>; 2])| Row {
+        cell: (*cell).clone(),
         threads,
         ms: times.map(|times| cell.kind.figure(times)),
         memory: None,
-    })
+    };
+    Ok(cells.iter().zip(times).map(row).collect())
 }
 
 /// One JSON document, a row a line.
