@@ -5,8 +5,8 @@ use burn::tensor::{Tensor, module, ops::AttentionModuleOptions};
 #[cfg(feature = "flex")]
 use crate::extension;
 
-/// Self-attention: `softmax(Q^T K / sqrt(d)) V^T` for each of `heads` heads of `d` channels (Vaswani et al. 2017, eq. 1,
-/// <https://arxiv.org/abs/1706.03762>).
+/// Self-attention: `V softmax(K^T Q / sqrt(d))`, over the keys, for each of `heads` heads of `d` channels (Vaswani et al.
+/// 2017, eq. 1, transposed, <https://arxiv.org/abs/1706.03762>).
 ///
 /// `qkv` is `[batch, 3 channels, length]`: `Q`, `K` and `V` in this order along the channels, each of them the heads one after
 /// the other. The result is `[batch, channels, length]`.
