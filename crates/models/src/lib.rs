@@ -44,6 +44,7 @@ mod drunet;
 mod error;
 mod init;
 mod pretrained;
+mod size;
 mod unet;
 mod weights;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
+use crate::{ModelError, size};
 
 /// The shape of a [`Drunet`](super::Drunet).
 ///
@@ -50,16 +50,7 @@ impl DrunetConfig {
     /// # Errors
     /// [`ModelError::Size`] when it does not.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        let multiple = self.multiple();
-        let fits = |size: usize| size > 0 && size.is_multiple_of(multiple);
-        if fits(height) && fits(width) {
-            return Ok(());
-        }
-        Err(ModelError::Size {
-            multiple,
-            height,
-            width,
-        })
+        size::check(self.multiple(), height, width)
     }
 
     /// Refuses what no network can be.
