@@ -39,7 +39,7 @@ mod quadrature;
 mod rng;
 mod schedule;
 
-pub use adapter::{Clipped, Padded, UnitRange};
+pub use adapter::{Batched, Clipped, Padded, SelfEnsemble, TileError, Tiled, UnitRange};
 pub use analytic::{
     AnalyticPrior, FullGaussian, GaussianMixture, GaussianPrior, PointMass, PriorError,
 };
@@ -49,8 +49,8 @@ pub use combine::combine;
 pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, DenoiserFn, Score};
 pub use grid::{GridError, Spacing, Span, TimeGrid};
 pub use precondition::{
-    Clean, Coefficients, Edm, Epsilon, NoiseLabel, Parametrisation, Preconditioned,
-    Preconditioning, Velocity,
+    Clean, Coefficients, Denoised, Edm, Epsilon, NoiseLabel, Parametrisation, Preconditioned,
+    Preconditioning, Residual, ScoreOf, Velocity,
 };
 pub use quadrature::gauss_legendre;
 pub use rng::{Noise, Rng, RngPosition, RngRow, Stream, seed_dropout, stream};

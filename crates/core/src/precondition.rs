@@ -10,8 +10,13 @@
 //! | [`Clean`] | `x_0` | `0` | `1` | `1/sqrt(1 + sigma^2)` |
 //! | [`Velocity`] | `(n - sigma x_0)/sqrt(1 + sigma^2)` | `1/(1 + sigma^2)` | `-sigma/sqrt(1 + sigma^2)` | `1/sqrt(1 + sigma^2)` |
 //! | [`Edm`] | a unit-variance mixture of both | `sd^2/(sigma^2 + sd^2)` | `sigma sd/sqrt(sigma^2 + sd^2)` | `1/sqrt(sigma^2 + sd^2)` |
+//! | [`ScoreOf`] | the score at `s x` | `1` | `s sigma^2` | `s` |
+//! | [`Denoised`] | `x_0`, of `x` itself | `0` | `1` | `1` |
+//! | [`Residual`] | `x - x_0`, of `x` itself | `1` | `-1` | `1` |
 //!
-//! `x = x_0 + sigma n` throughout; `x / sqrt(1 + sigma^2)` is the state of a variance-preserving process.
+//! `x = x_0 + sigma n` throughout; `x / sqrt(1 + sigma^2)` is the state of a variance-preserving process, and `s` the scale of the
+//! schedule at the time of `sigma`. `c_noise` is `ln(sigma)/4` for [`Edm`], `sigma` for [`Denoised`] and [`Residual`], and the
+//! [`NoiseLabel`] of the time of `sigma` for the others.
 
 use std::sync::Arc;
 
@@ -56,6 +61,12 @@ pub enum NoiseLabel {
         /// Length of the table.
         steps: usize,
     },
+    /// As [`Step`](Self::Step), rounded to the nearest index, for networks that take whole ones only: the time told is off by at
+    /// most `1/(2 steps)`, and the noise level by what that makes in the schedule.
+    NearestStep {
+        /// Length of the table.
+        steps: usize,
+    },
     /// `scale t`, for networks trained in continuous time.
     Time {
         /// Label of `t = 1`.
@@ -71,6 +82,7 @@ impl NoiseLabel {
                 let steps = steps as f64;
                 (t * steps - 1.0).clamp(0.0, steps - 1.0)
             }
+            Self::NearestStep { steps } => Self::Step { steps }.at(t).round(),
             Self::Time { scale } => scale * t,
         }
     }
@@ -161,6 +173,60 @@ impl Preconditioning for Edm {
     }
 }
 
+/// The network predicts the score of the law of `s(t) (x_0 + sigma(t) n)` (Song et al. 2021, eq. 7,
+/// <https://arxiv.org/abs/2011.13456>).
+#[derive(Clone, Debug)]
+pub struct ScoreOf<S> {
+    /// The schedule that the network was trained with.
+    pub schedule: S,
+    /// Units of the label.
+    pub label: NoiseLabel,
+}
+
+impl<S: Schedule> Preconditioning for ScoreOf<S> {
+    fn at(&self, sigma: f64) -> Coefficients {
+        let t = self.schedule.time_at(sigma);
+        let scale = self.schedule.scale(t);
+        Coefficients {
+            skip: 1.0,
+            out: scale * sigma * sigma,
+            input: scale,
+            noise: self.label.at(t),
+        }
+    }
+}
+
+/// The network is a denoiser already, told the noise level itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denoised;
+
+impl Preconditioning for Denoised {
+    fn at(&self, sigma: f64) -> Coefficients {
+        Coefficients {
+            skip: 0.0,
+            out: 1.0,
+            input: 1.0,
+            noise: sigma,
+        }
+    }
+}
+
+/// The network predicts the noise `sigma n` in its input, told the noise level itself (Zhang et al. 2017, eq. 1,
+/// <https://arxiv.org/abs/1608.03981>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Residual;
+
+impl Preconditioning for Residual {
+    fn at(&self, sigma: f64) -> Coefficients {
+        Coefficients {
+            skip: 1.0,
+            out: -1.0,
+            input: 1.0,
+            noise: sigma,
+        }
+    }
+}
+
 /// What a network predicts: the serialisable name of a [`Preconditioning`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -177,6 +243,12 @@ pub enum Parametrisation {
         /// Standard deviation of the data in the network's pixel units.
         sigma_data: f64,
     },
+    /// [`ScoreOf`].
+    Score,
+    /// [`Denoised`].
+    Denoised,
+    /// [`Residual`].
+    Residual,
 }
 
 impl Parametrisation {
@@ -191,6 +263,9 @@ impl Parametrisation {
             Self::X0 => Arc::new(Clean { schedule, label }),
             Self::V => Arc::new(Velocity { schedule, label }),
             Self::Edm { sigma_data } => Arc::new(Edm { sigma_data }),
+            Self::Score => Arc::new(ScoreOf { schedule, label }),
+            Self::Denoised => Arc::new(Denoised),
+            Self::Residual => Arc::new(Residual),
         }
     }
 }

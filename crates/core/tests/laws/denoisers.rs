@@ -32,7 +32,7 @@ fn gaussian_score_is_that_of_the_smoothed_law() {
 fn unit_range_maps_pixels_and_noise() {
     // N(0.2, 0.09) on [0, 1] is N(-0.6, 0.36) on [-1, 1].
     let unit = GaussianPrior::new(exact::<2>(&[0.2], [1, 1]), 0.09);
-    let symmetric = UnitRange(GaussianPrior::new(exact::<2>(&[-0.6], [1, 1]), 0.36));
+    let symmetric = UnitRange::symmetric(GaussianPrior::new(exact::<2>(&[-0.6], [1, 1]), 0.36));
     let x = exact(&[0.9, -0.4, 0.1], [3, 1]);
     for sigma in [0.05, 0.7] {
         let (got, expected) = (

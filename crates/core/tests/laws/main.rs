@@ -1,6 +1,8 @@
 //! The laws that every schedule, grid, denoiser and random stream obeys.
 
 #[cfg(test)]
+mod adapters;
+#[cfg(test)]
 mod analytic;
 #[cfg(test)]
 mod autodiff;
@@ -12,6 +14,8 @@ mod denoisers;
 mod grids;
 #[cfg(test)]
 mod on_device;
+#[cfg(test)]
+mod preconditioned;
 #[cfg(test)]
 mod preconditioning;
 #[cfg(test)]

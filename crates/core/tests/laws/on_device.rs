@@ -22,7 +22,7 @@ fn random_numbers_are_the_same_on_every_device() {
 fn gradient_of_a_wrapped_denoiser() {
     let prior = GaussianPrior::new(exact::<4>(&[0.1], [1, 1, 1, 1]), 0.5);
     let denoiser = Padded {
-        inner: UnitRange(prior),
+        inner: UnitRange::symmetric(prior),
         multiple: 4,
     };
     let x = exact(&[0.1, 0.5, 0.9, 0.2, 0.4, 0.6], [1, 1, 2, 3]);

@@ -1,0 +1,44 @@
+//! Pixels of another range.
+
+use burn::tensor::Tensor;
+
+use crate::Denoiser;
+
+/// A denoiser of images in `[low, high]` made into one of images in [0, 1].
+///
+/// With `z = low + r x` and `r = high - low` a noise level `sigma` becomes `r sigma`, so
+/// `D_01(x; sigma) = (D(low + r x; r sigma) - low) / r`.
+#[derive(Clone, Debug)]
+pub struct UnitRange<T> {
+    /// The denoiser of images in `[low, high]`.
+    pub inner: T,
+    /// Value of a black pixel.
+    pub low: f64,
+    /// Value of a white pixel, above `low`.
+    pub high: f64,
+}
+
+impl<T> UnitRange<T> {
+    /// Of a denoiser of images in [-1, 1].
+    pub fn symmetric(inner: T) -> Self {
+        Self {
+            inner,
+            low: -1.0,
+            high: 1.0,
+        }
+    }
+}
+
+impl<const D: usize, T: Denoiser<D>> Denoiser<D> for UnitRange<T> {
+    fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
+        let range = self.high - self.low;
+        if self.low == 0.0 && range == 1.0 {
+            return self.inner.denoise(noisy, sigma);
+        }
+        let own = noisy.mul_scalar(range).add_scalar(self.low);
+        self.inner
+            .denoise(own, range * sigma)
+            .sub_scalar(self.low)
+            .mul_scalar(1.0 / range)
+    }
+}
