@@ -1,8 +1,9 @@
 //! Fast CPU kernels for the layers of networks, as a backend extension of burn.
 //!
-//! A network calls the functions of this crate in the place of burn's layers. On the flex device, in single precision, they
-//! run on kernels for AVX-512, AVX2 or what the compiler's own vectors give, on all of rayon's threads, with gradients on
-//! burn's tape; on any other device and in any other type they are burn's operations. [`set_mode`] switches them for the process.
+//! A network calls the functions of this crate in the place of burn's layers. On the flex device, in single and half
+//! precision, they run on kernels for AVX-512, AVX2 or what the compiler's own vectors give, on all of rayon's threads, with
+//! gradients on burn's tape; on any other device and in any other type they are burn's operations. [`set_mode`] switches them for
+//! the process. In half precision norms and softmax are computed in single precision everywhere.
 //!
 //! | on tensors | on slices |
 //! |---|---|
@@ -11,6 +12,7 @@
 //! | [`attention`](fn@attention) | [`attention`](mod@attention) |
 //! | [`silu`], [`relu`], [`doubled`] | [`elementwise`] |
 //! | [`AdamW`], [`blended`] | [`optim`] |
+//! | all, in half precision | [`half`] |
 //!
 //! Results equal those of burn to rounding; an image's do not depend on its batch, nor on the number of threads.
 //!
@@ -31,6 +33,7 @@ pub mod elementwise;
 #[cfg(feature = "flex")]
 mod extension;
 mod gemm;
+pub mod half;
 mod layers;
 mod mode;
 mod modules;

@@ -1,16 +1,16 @@
-//! The kernels on the tensors of the flex backend.
+//! The kernels on the tensors of the flex backend. What is of half precision is computed in single and rounded at the end.
 
 use std::sync::Arc;
 
 use burn::backend::Flex;
 use burn::backend::flex::{FlexTensor, Layout};
-use burn::tensor::{Bytes, DType, Shape};
+use burn::tensor::{Bytes, DType, Shape, bf16, f16};
 
 use super::{Activation, Adjoints, Job, Kernels, cache};
 use crate::attention::{self, Attention};
 use crate::conv::{self, Packed, Pass};
 use crate::norm::{self, GroupNorm};
-use crate::{Level, elementwise};
+use crate::{Level, elementwise, half};
 
 /// The numbers of a contiguous tensor.
 fn numbers(tensor: &FlexTensor) -> &[f32] {
@@ -33,8 +33,47 @@ fn contiguous(tensor: FlexTensor) -> FlexTensor {
 
 /// The numbers as a tensor of the shape of `other`.
 fn like(other: &FlexTensor, numbers: Vec<f32>) -> FlexTensor {
+    typed(other, Bytes::from_elems(numbers), DType::F32)
+}
+
+/// The numbers, of type `dtype`, as a tensor of the shape of `other`.
+fn typed(other: &FlexTensor, numbers: Bytes, dtype: DType) -> FlexTensor {
     let layout = Layout::contiguous(other.layout().shape().clone());
-    FlexTensor::new(Bytes::from_elems(numbers), layout, DType::F32)
+    FlexTensor::new(numbers, layout, dtype)
+}
+
+/// In single precision: as it is, or its numbers in new memory.
+fn single(tensor: FlexTensor) -> FlexTensor {
+    let level = Level::best();
+    let numbers = match tensor.dtype() {
+        DType::F16 => tensor
+            .to_contiguous()
+            .as_slice()
+            .map(|x| half::widened::<f16>(level, x)),
+        DType::BF16 => tensor
+            .to_contiguous()
+            .as_slice()
+            .map(|x| half::widened::<bf16>(level, x)),
+        _ => return tensor,
+    };
+    like(&tensor, numbers.expect("made contiguous, of this type"))
+}
+
+/// A contiguous result in single precision in the type `dtype`.
+fn rounded(tensor: FlexTensor, dtype: DType) -> FlexTensor {
+    let level = Level::best();
+    let bytes = match dtype {
+        DType::F16 => Bytes::from_elems(half::narrowed::<f16>(level, numbers(&tensor))),
+        DType::BF16 => Bytes::from_elems(half::narrowed::<bf16>(level, numbers(&tensor))),
+        _ => return tensor,
+    };
+    typed(&tensor, bytes, dtype)
+}
+
+/// `work` on `x` in single precision, with its result in the type of `x`.
+fn in_single(x: FlexTensor, work: impl FnOnce(FlexTensor) -> FlexTensor) -> FlexTensor {
+    let dtype = x.dtype();
+    rounded(work(single(x)), dtype)
 }
 
 /// The shape of an image tensor.
@@ -44,7 +83,7 @@ fn dims(tensor: &FlexTensor) -> [usize; 4] {
 
 impl Kernels for Flex {
     fn convolution(x: FlexTensor, weight: FlexTensor, job: Job) -> FlexTensor {
-        convolved(&x, &weight, None, job)
+        in_single(x, |x| convolved(&x, &weight, None, job))
     }
 
     fn biased_convolution(
@@ -53,7 +92,8 @@ impl Kernels for Flex {
         bias: FlexTensor,
         job: Job,
     ) -> FlexTensor {
-        convolved(&x, &weight, Some(numbers(&bias.to_contiguous())), job)
+        let bias = single(bias).to_contiguous();
+        in_single(x, |x| convolved(&x, &weight, Some(numbers(&bias)), job))
     }
 
     fn group_norm(
@@ -62,45 +102,53 @@ impl Kernels for Flex {
         shift: FlexTensor,
         options: GroupNorm,
     ) -> FlexTensor {
-        let mut x = contiguous(x);
-        let (scale, shift) = (scale.to_contiguous(), shift.to_contiguous());
+        let [scale, shift] = [scale, shift].map(|tensor| single(tensor).to_contiguous());
         let (scale, shift) = (numbers(&scale), numbers(&shift));
-        if x.is_unique() {
-            norm::forward_in_place(Level::best(), &options, x.storage_mut(), scale, shift);
-            return x;
-        }
-        let (y, _) = norm::forward(Level::best(), &options, numbers(&x), scale, shift);
-        like(&x, y)
+        in_single(x, |x| {
+            let mut x = contiguous(x);
+            if x.is_unique() {
+                norm::forward_in_place(Level::best(), &options, x.storage_mut(), scale, shift);
+                return x;
+            }
+            let (y, _) = norm::forward(Level::best(), &options, numbers(&x), scale, shift);
+            like(&x, y)
+        })
     }
 
     fn self_attention(qkv: FlexTensor, options: Attention) -> FlexTensor {
-        let qkv = qkv.to_contiguous();
-        let y = attention::forward(Level::best(), &options, numbers(&qkv));
-        tensor(y, [options.batch, options.channels, options.length])
+        in_single(qkv, |qkv| {
+            let qkv = qkv.to_contiguous();
+            let y = attention::forward(Level::best(), &options, numbers(&qkv));
+            tensor(y, [options.batch, options.channels, options.length])
+        })
     }
 
     fn activation(x: FlexTensor, activation: Activation) -> FlexTensor {
         let level = Level::best();
-        let mut x = contiguous(x);
-        if x.is_unique() {
-            match activation {
-                Activation::Silu => elementwise::silu_in_place(level, x.storage_mut()),
-                Activation::Relu => elementwise::relu_in_place(level, x.storage_mut()),
+        in_single(x, |x| {
+            let mut x = contiguous(x);
+            if x.is_unique() {
+                match activation {
+                    Activation::Silu => elementwise::silu_in_place(level, x.storage_mut()),
+                    Activation::Relu => elementwise::relu_in_place(level, x.storage_mut()),
+                }
+                return x;
             }
-            return x;
-        }
-        let y = match activation {
-            Activation::Silu => elementwise::silu(level, numbers(&x)),
-            Activation::Relu => elementwise::relu(level, numbers(&x)),
-        };
-        like(&x, y)
+            let y = match activation {
+                Activation::Silu => elementwise::silu(level, numbers(&x)),
+                Activation::Relu => elementwise::relu(level, numbers(&x)),
+            };
+            like(&x, y)
+        })
     }
 
     fn doubled(x: FlexTensor) -> FlexTensor {
-        let x = x.to_contiguous();
-        let [batch, channels, height, width] = dims(&x);
-        let y = elementwise::double(Level::best(), [height, width], numbers(&x));
-        tensor(y, [batch, channels, 2 * height, 2 * width])
+        in_single(x, |x| {
+            let x = x.to_contiguous();
+            let [batch, channels, height, width] = dims(&x);
+            let y = elementwise::double(Level::best(), [height, width], numbers(&x));
+            tensor(y, [batch, channels, 2 * height, 2 * width])
+        })
     }
 }
 
@@ -122,7 +170,7 @@ fn packed(weight: &FlexTensor, job: Job) -> Arc<Packed> {
     let (pass, c) = (job.pass(), &job.convolution);
     let algorithm = job.algorithm(pass);
     let pack = || {
-        let weight = weight.to_contiguous();
+        let weight = single(weight.clone()).to_contiguous();
         Packed::new(Level::best(), algorithm, pass, c, numbers(&weight))
     };
     if job.keep_packed && weight.is_contiguous() {
@@ -135,7 +183,8 @@ fn packed(weight: &FlexTensor, job: Job) -> Arc<Packed> {
 
 impl Adjoints for Flex {
     fn weight_gradient(x: FlexTensor, gradient: FlexTensor, job: Job) -> FlexTensor {
-        let (x, gradient) = (x.to_contiguous(), gradient.to_contiguous());
+        let dtype = gradient.dtype();
+        let [x, gradient] = [x, gradient].map(|tensor| single(tensor).to_contiguous());
         // The transposed job maps `y` to `x`.
         let [x, y] = match job.transposed {
             false => [&x, &gradient],
@@ -144,15 +193,18 @@ impl Adjoints for Flex {
         let c = &job.convolution;
         let algorithm = job.algorithm(Pass::WeightGradient);
         let dw = conv::weight_gradient(Level::best(), algorithm, c, numbers(x), numbers(y));
-        tensor(dw, [c.outputs, c.inputs, c.kernel[0], c.kernel[1]])
+        let dw = tensor(dw, [c.outputs, c.inputs, c.kernel[0], c.kernel[1]]);
+        rounded(dw, dtype)
     }
 
     fn bias_gradient(gradient: FlexTensor, per_image: bool) -> FlexTensor {
-        let gradient = gradient.to_contiguous();
-        let [batch, channels, ..] = dims(&gradient);
-        let dy = numbers(&gradient);
-        let sums = conv::bias_gradient(Level::best(), batch, channels, dy, per_image);
-        tensor(sums, [if per_image { batch } else { 1 }, channels])
+        in_single(gradient, |gradient| {
+            let gradient = gradient.to_contiguous();
+            let [batch, channels, ..] = dims(&gradient);
+            let dy = numbers(&gradient);
+            let sums = conv::bias_gradient(Level::best(), batch, channels, dy, per_image);
+            tensor(sums, [if per_image { batch } else { 1 }, channels])
+        })
     }
 
     fn group_norm_saving(
@@ -161,11 +213,12 @@ impl Adjoints for Flex {
         shift: FlexTensor,
         options: GroupNorm,
     ) -> [FlexTensor; 2] {
-        let [x, scale, shift] = [x, scale, shift].map(|tensor| tensor.to_contiguous());
+        let dtype = x.dtype();
+        let [x, scale, shift] = [x, scale, shift].map(|tensor| single(tensor).to_contiguous());
         let (scale, shift) = (numbers(&scale), numbers(&shift));
         let (y, saved) = norm::forward(Level::best(), &options, numbers(&x), scale, shift);
         let len = saved.len();
-        [like(&x, y), tensor(saved, [len])]
+        [rounded(like(&x, y), dtype), tensor(saved, [len])]
     }
 
     fn group_norm_gradients(
@@ -176,9 +229,10 @@ impl Adjoints for Flex {
         gradient: FlexTensor,
         options: GroupNorm,
     ) -> [FlexTensor; 3] {
-        let [x, scale, shift] = [x, scale, shift].map(|tensor| tensor.to_contiguous());
+        let types = [x.dtype(), scale.dtype(), shift.dtype()];
+        let [x, scale, shift] = [x, scale, shift].map(|tensor| single(tensor).to_contiguous());
         // In its own memory, if nothing else holds the gradient.
-        let mut gradient = contiguous(gradient);
+        let mut gradient = contiguous(single(gradient));
         let [dscale, dshift] = norm::backward_in_place(
             Level::best(),
             &options,
@@ -188,7 +242,9 @@ impl Adjoints for Flex {
             numbers(&shift),
             gradient.storage_mut(),
         );
-        [gradient, like(&scale, dscale), like(&shift, dshift)]
+        let gradients = [gradient, like(&scale, dscale), like(&shift, dshift)];
+        let mut types = types.into_iter();
+        gradients.map(|gradient| rounded(gradient, types.next().expect("three of each")))
     }
 
     fn self_attention_gradient(
@@ -196,12 +252,13 @@ impl Adjoints for Flex {
         gradient: FlexTensor,
         options: Attention,
     ) -> FlexTensor {
-        let (qkv, gradient) = (qkv.to_contiguous(), gradient.to_contiguous());
-        let dy = numbers(&gradient);
-        like(
-            &qkv,
-            attention::backward(Level::best(), &options, numbers(&qkv), dy),
-        )
+        let gradient = single(gradient).to_contiguous();
+        in_single(qkv, |qkv| {
+            let qkv = qkv.to_contiguous();
+            let dy = numbers(&gradient);
+            let dx = attention::backward(Level::best(), &options, numbers(&qkv), dy);
+            like(&qkv, dx)
+        })
     }
 
     fn activation_gradient(
@@ -209,22 +266,25 @@ impl Adjoints for Flex {
         gradient: FlexTensor,
         activation: Activation,
     ) -> FlexTensor {
-        let (x, gradient) = (x.to_contiguous(), gradient.to_contiguous());
+        let gradient = single(gradient).to_contiguous();
         let derivative = match activation {
             Activation::Silu => elementwise::silu_gradient,
             Activation::Relu => elementwise::relu_gradient,
         };
-        like(
-            &x,
-            derivative(Level::best(), numbers(&gradient), numbers(&x)),
-        )
+        in_single(x, |x| {
+            let x = x.to_contiguous();
+            let dx = derivative(Level::best(), numbers(&gradient), numbers(&x));
+            like(&x, dx)
+        })
     }
 
     fn doubled_gradient(gradient: FlexTensor) -> FlexTensor {
-        let gradient = gradient.to_contiguous();
-        let [batch, channels, height, width] = dims(&gradient);
-        let size = [height / 2, width / 2];
-        let dx = elementwise::double_gradient(Level::best(), size, numbers(&gradient));
-        tensor(dx, [batch, channels, size[0], size[1]])
+        in_single(gradient, |gradient| {
+            let gradient = gradient.to_contiguous();
+            let [batch, channels, height, width] = dims(&gradient);
+            let size = [height / 2, width / 2];
+            let dx = elementwise::double_gradient(Level::best(), size, numbers(&gradient));
+            tensor(dx, [batch, channels, size[0], size[1]])
+        })
     }
 }

@@ -152,7 +152,7 @@ pub(crate) trait Adjoints: Kernels {
     fn doubled_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Whether the kernels take these tensors: single precision, on the flex device, and the kernels not switched off.
+/// Whether the kernels take these tensors: of single or half precision, on the flex device, and the kernels not switched off.
 pub(crate) fn applies<'a, const D: usize>(
     x: &Tensor<D>,
     others: impl IntoIterator<Item = &'a Tensor<2>>,
@@ -162,12 +162,17 @@ pub(crate) fn applies<'a, const D: usize>(
         .map(|tensor| tensor.clone().into_dispatch());
     let mut tensors = std::iter::once(x.clone().into_dispatch()).chain(others);
     mode() != Mode::Off
-        && tensors.all(|tensor| tensor.dtype() == DType::F32 && is_flex(&tensor.kind))
+        && tensors.all(|tensor| {
+            let known = [DType::F32, DType::F16, DType::BF16];
+            known.contains(&tensor.dtype()) && is_flex(&tensor.kind)
+        })
 }
 
-/// [`applies`] to a tensor without a tape.
+/// [`applies`] to a tensor of single precision without a tape.
 pub(crate) fn applies_untaped<const D: usize>(x: &Tensor<D>) -> bool {
-    applies(x, []) && matches!(x.clone().into_dispatch().kind, DispatchTensorKind::Flex(_))
+    x.dtype() == DType::F32
+        && applies(x, [])
+        && matches!(x.clone().into_dispatch().kind, DispatchTensorKind::Flex(_))
 }
 
 fn is_flex(kind: &DispatchTensorKind) -> bool {

@@ -1,6 +1,8 @@
 //! Self-attention of tensors.
 
-use burn::tensor::{Tensor, module, ops::AttentionModuleOptions};
+use burn::tensor::{DType, Tensor, module, ops::AttentionModuleOptions};
+
+use super::half;
 
 #[cfg(feature = "flex")]
 use crate::extension;
@@ -9,7 +11,8 @@ use crate::extension;
 /// 2017, eq. 1, transposed, <https://arxiv.org/abs/1706.03762>).
 ///
 /// `qkv` is `[batch, 3 channels, length]`: `Q`, `K` and `V` in this order along the channels, each of them the heads one after
-/// the other. The result is `[batch, channels, length]`.
+/// the other. The result is `[batch, channels, length]`. Half precision is
+/// computed in single precision.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -38,6 +41,9 @@ pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
             length,
         };
         return extension::attention(qkv, options);
+    }
+    if let Some(own) = half(qkv.dtype()) {
+        return attention(qkv.cast(DType::F32), heads).cast(own);
     }
     let [q, k, v] = [0, 1, 2].map(|part| {
         qkv.clone()

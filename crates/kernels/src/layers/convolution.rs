@@ -33,6 +33,7 @@ pub fn conv2d(
     check_rows("bias", bias.as_ref(), x.dims()[0], weight.dims()[0]);
     #[cfg(feature = "flex")]
     if let Some(convolution) = shape::of_convolution(&x, &weight, &options)
+        && of_one_type(&x, &weight, bias.as_ref())
         && extension::applies(&x, bias.iter())
         && extension::applies(&weight, [])
     {
@@ -72,6 +73,7 @@ pub fn conv_transpose2d(
     );
     #[cfg(feature = "flex")]
     if let Some(convolution) = shape::of_transposed(&x, &weight, &options)
+        && of_one_type(&x, &weight, bias.as_ref())
         && extension::applies(&x, bias.iter())
         && extension::applies(&weight, [])
     {
@@ -82,6 +84,12 @@ pub fn conv_transpose2d(
         module::conv_transpose2d(x, weight, shared, options),
         per_image,
     )
+}
+
+#[cfg(feature = "flex")]
+fn of_one_type(x: &Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<2>>) -> bool {
+    let dtype = x.dtype();
+    weight.dtype() == dtype && bias.is_none_or(|bias| bias.dtype() == dtype)
 }
 
 /// The bias that burn's convolutions add, and that which must be added to their result.

@@ -1,8 +1,8 @@
 //! Group normalisation of tensors.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 
-use super::check_rows;
+use super::{check_rows, half};
 #[cfg(feature = "flex")]
 use crate::extension;
 
@@ -10,6 +10,9 @@ use crate::extension;
 /// `y/(1 + e^-y)`. Mean and variance are those of a group of channels of one image (Wu & He 2018, eqs. 1-6,
 /// <https://arxiv.org/abs/1803.08494>); `scale` and `shift` hold a number for each channel, the same for all images,
 /// `[1, channels]`, or one for each, `[batch, channels]`.
+///
+/// Where `x` is of half precision all is computed in single precision, whatever the type of the map, and the result is of the type of
+/// `x`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -50,6 +53,10 @@ pub fn group_norm(
             silu,
         };
         return extension::group_norm(x, scale, shift, options);
+    }
+    if let Some(own) = half(x.dtype()) {
+        let [scale, shift] = [scale, shift].map(|rows| rows.cast(DType::F32));
+        return group_norm(x.cast(DType::F32), groups, epsilon, scale, shift, silu).cast(own);
     }
     let x = x.reshape([batch, groups, channels / groups * height * width]);
     let centred = x.clone() - x.mean_dim(2);

@@ -11,6 +11,8 @@ mod elementwise;
 #[cfg(test)]
 mod extremes;
 #[cfg(test)]
+mod half;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod modules;
