@@ -8,7 +8,7 @@ use tweedie_core::{
     Schedule, ScheduleConfig, UnitRange,
 };
 
-use crate::{ModelError, UNet, UNetConfig};
+use crate::{Architecture, ModelError, Network, import::Layout, unet::published::edm};
 
 /// Name of the file with the [`ModelConfig`] in a model folder.
 pub const MODEL_FILE: &str = "model.json";
@@ -16,45 +16,39 @@ pub const MODEL_FILE: &str = "model.json";
 /// Version of the format of [`MODEL_FILE`].
 const FORMAT: u32 = 1;
 
-/// A network's kind and shape.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+/// The values that black and white pixels have in the images that a network sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Architecture {
-    /// [`UNet`].
-    #[serde(rename = "unet")]
-    UNet(UNetConfig),
+pub enum Pixels {
+    /// -1 and 1.
+    #[default]
+    Symmetric,
+    /// 0 and 1.
+    Unit,
+    /// -1/2 and 1/2.
+    Centred,
 }
 
-impl Architecture {
-    /// Channels of the images.
-    pub fn channels(&self) -> usize {
+impl Pixels {
+    /// The value of black and the value of white.
+    pub fn range(self) -> (f64, f64) {
         match self {
-            Self::UNet(unet) => unet.channels,
+            Self::Symmetric => (-1.0, 1.0),
+            Self::Unit => (0.0, 1.0),
+            Self::Centred => (-0.5, 0.5),
         }
     }
 
-    /// Whether the network takes images of this size without padding.
-    ///
-    /// # Errors
-    /// [`ModelError::Size`] when it does not.
-    pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        match self {
-            Self::UNet(unet) => unet.check_size(height, width),
-        }
-    }
-
-    /// What the height and the width of the network's input must be divisible by.
-    pub fn multiple(&self) -> usize {
-        match self {
-            Self::UNet(unet) => unet.multiple(),
-        }
+    fn are_symmetric(&self) -> bool {
+        *self == Self::Symmetric
     }
 }
 
 /// All that is needed, beside the weights, to denoise with a network.
 ///
-/// The network itself sees images in [-1, 1]: `schedule`, `label` and `parametrisation` are in those units.
+/// The network itself sees images in [-1, 1], or what `pixels` says: `schedule`, `label`, `parametrisation` and `only_sigma` are
+/// in those units.
 ///
 /// ```
 /// use tweedie_core::{NoiseLabel, Parametrisation, ScheduleConfig};
@@ -76,24 +70,31 @@ impl Architecture {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    format: u32,
+    pub(crate) format: u32,
     /// The network.
     pub architecture: Architecture,
     /// What the network predicts.
     pub parametrisation: Parametrisation,
-    /// The schedule of its training, for images in [-1, 1].
+    /// The schedule of its training, in the units of its images.
     pub schedule: ScheduleConfig,
     /// How noise levels are told to it.
     pub label: NoiseLabel,
     /// Height and width of the images of its training, in pixels.
     pub image_size: [usize; 2],
+    /// The values of black and white.
+    #[serde(default, skip_serializing_if = "Pixels::are_symmetric")]
+    pub pixels: Pixels,
+    /// The one noise level of its training, for a network that is told none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_sigma: Option<f64>,
 }
 
 /// A network made into a denoiser of images in [0, 1] of any size. The padding repeats the edge.
-pub type ImageDenoiser<N = UNet> = Padded<UnitRange<Preconditioned<N, Arc<dyn Preconditioning>>>>;
+pub type ImageDenoiser<N = Network> =
+    Padded<UnitRange<Preconditioned<N, Arc<dyn Preconditioning>>>>;
 
 impl ModelConfig {
-    /// A configuration; `image_size` is `[height, width]`.
+    /// A configuration of a network for images in [-1, 1] at all noise levels; `image_size` is `[height, width]`.
     pub fn new(
         architecture: Architecture,
         parametrisation: Parametrisation,
@@ -108,6 +109,8 @@ impl ModelConfig {
             schedule,
             label,
             image_size,
+            pixels: Pixels::Symmetric,
+            only_sigma: None,
         }
     }
 
@@ -116,17 +119,20 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        match &self.architecture {
-            Architecture::UNet(unet) => unet.validate()?,
-        }
+        self.architecture.validate()?;
         self.schedule.build()?;
         match self.label {
-            NoiseLabel::Step { steps: 0 } => return Err(ModelError::Zero { field: "steps" }),
+            NoiseLabel::Step { steps: 0 } | NoiseLabel::NearestStep { steps: 0 } => {
+                return Err(ModelError::Zero { field: "steps" });
+            }
             NoiseLabel::Time { scale } => require_positive("scale", scale)?,
             _ => {}
         }
         if let Parametrisation::Edm { sigma_data } = self.parametrisation {
             require_positive("sigma_data", sigma_data)?;
+        }
+        if let Some(sigma) = self.only_sigma {
+            require_positive("only_sigma", sigma)?;
         }
         if self.image_size.contains(&0) {
             return Err(ModelError::Zero {
@@ -136,10 +142,22 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// Whether the denoiser takes images of this shape: any size, but only the network's number of channels.
+    /// The names that published checkpoints of this network have.
+    pub(crate) fn layouts(&self) -> Vec<Layout> {
+        let mut layouts = self.architecture.layouts();
+        if let Architecture::UNet(config) = &self.architecture {
+            // The size of the training's images is a part of its names.
+            layouts.push(edm::layout(config, self.image_size[0]));
+        }
+        layouts
+    }
+
+    /// Whether the denoiser takes images of this shape: only the network's number of channels, and any size that padding brings to
+    /// one that the network takes. For all networks but those for one size, that is any size.
     ///
     /// # Errors
-    /// [`ModelError::Channels`] for another number of channels, [`ModelError::Size`] for an empty image.
+    /// [`ModelError::Channels`] for another number of channels, [`ModelError::Size`] for an empty image,
+    /// [`ModelError::OnlySize`] for one that is larger than the one size.
     pub fn check_image(
         &self,
         channels: usize,
@@ -160,10 +178,16 @@ impl ModelConfig {
                 width,
             });
         }
-        Ok(())
+        let multiple = self.architecture.multiple();
+        let [rows, columns] = [height, width].map(|size| size.next_multiple_of(multiple));
+        self.architecture
+            .check_size(rows, columns)
+            // The error of the size that the caller knows.
+            .or_else(|_| self.architecture.check_size(height, width))
     }
 
-    /// The schedule of the training as seen in pixels of [0, 1], where noise levels are half as large.
+    /// The schedule of the training as seen in pixels of [0, 1]: for a network of images in [-1, 1] its noise levels are half as
+    /// large.
     ///
     /// A sampler over images in [0, 1] that follows it shows the network exactly the noise levels of its training, at the
     /// times of its training. Other schedules work too, since a denoiser is indexed by its noise level; their noise levels
@@ -172,7 +196,17 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError::Schedule`] when a parameter is out of range.
     pub fn unit_range_schedule(&self) -> Result<Arc<dyn Schedule>, ModelError> {
-        Ok(Arc::new(Scaled::new(self.schedule.build()?, 0.5)))
+        let (low, high) = self.pixels.range();
+        Ok(Arc::new(Scaled::new(
+            self.schedule.build()?,
+            1.0 / (high - low),
+        )))
+    }
+
+    /// [`only_sigma`](Self::only_sigma) in pixels of [0, 1].
+    pub fn unit_range_sigma(&self) -> Option<f64> {
+        let (low, high) = self.pixels.range();
+        self.only_sigma.map(|sigma| sigma / (high - low))
     }
 
     /// `network` as a denoiser of images in [0, 1] of any size.
@@ -183,11 +217,16 @@ impl ModelConfig {
         let preconditioning = self
             .parametrisation
             .preconditioning(self.schedule.build()?, self.label);
+        let (low, high) = self.pixels.range();
         Ok(Padded {
-            inner: UnitRange(Preconditioned {
-                backbone: network,
-                preconditioning,
-            }),
+            inner: UnitRange {
+                inner: Preconditioned {
+                    backbone: network,
+                    preconditioning,
+                },
+                low,
+                high,
+            },
             multiple: self.architecture.multiple(),
         })
     }

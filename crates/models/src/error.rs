@@ -2,8 +2,15 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use burn::{store::SafetensorsStoreError, tensor::DType};
+use burn::{
+    store::SafetensorsStoreError,
+    tensor::{DType, Device},
+};
+use pytorch_reader::PytorchError;
+use safetensors::SafeTensorError;
 use tweedie_core::ScheduleError;
+
+use crate::{Architecture, Precision};
 
 /// What was found, what was expected, and where.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +92,24 @@ pub enum ModelError {
         /// Width of the image.
         width: usize,
     },
+    /// A network for one size only meets another.
+    #[error("the network takes images of {expected} x {expected} only, found {height} x {width}")]
+    OnlySize {
+        /// Height and width that it takes.
+        expected: usize,
+        /// Height of the image.
+        height: usize,
+        /// Width of the image.
+        width: usize,
+    },
+    /// A device does not compute in the precision asked for.
+    #[error("{device:?} does not compute in {precision}")]
+    Precision {
+        /// The precision asked for.
+        precision: Precision,
+        /// The device.
+        device: Device,
+    },
     /// The schedule of the configuration is invalid.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -120,6 +145,18 @@ pub enum ModelError {
         /// Line, column and reason.
         source: serde_json::Error,
     },
+    /// A configuration of another program describes what does not exist here.
+    #[error("{}: {field} is {found}, expected {expected}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Name of the field.
+        field: String,
+        /// Its value as JSON.
+        found: String,
+        /// What it may be.
+        expected: String,
+    },
     /// A model file was written in another version of the format.
     #[error("{} has format {found}, but only format {expected} can be read", path.display())]
     Format {
@@ -130,13 +167,70 @@ pub enum ModelError {
         /// Version that can be read.
         expected: u32,
     },
+    /// A file is no checkpoint.
+    #[error("{} {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        problem: CheckpointProblem,
+    },
+    /// A file of PyTorch is damaged, or holds what cannot be read.
+    #[error("{} is not a readable PyTorch file{}: {}", path.display(), cut_archive(source), shortened(source))]
+    Pytorch {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: Box<PytorchError>,
+    },
     /// A weights file is damaged, or not safetensors.
-    #[error("{} is not a readable safetensors file: {source}", path.display())]
+    #[error("{} is not a readable safetensors file{}: {}", path.display(), cut_tensors(source), shortened(source))]
     Safetensors {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: SafetensorsStoreError,
+        source: SafeTensorError,
+    },
+    /// No published network has this name.
+    #[error("no network is called {found:?}; there are {}", expected.join(", "))]
+    UnknownName {
+        /// The name asked for.
+        found: String,
+        /// The names that exist.
+        expected: Vec<&'static str>,
+    },
+    /// A checkpoint is of no network that is known.
+    #[error(
+        "{} is a checkpoint of no known network; its {} tensors begin with {}; known are {}",
+        path.display(),
+        tensors.len(),
+        shapes(tensors),
+        expected.join(", ")
+    )]
+    Unrecognised {
+        /// The file.
+        path: PathBuf,
+        /// Names and shapes of its tensors, by name.
+        tensors: Vec<(String, Vec<usize>)>,
+        /// Names of the published networks.
+        expected: Vec<&'static str>,
+    },
+    /// A checkpoint is of another network than asked for.
+    #[error(
+        "{} is a checkpoint of the network {}, but {name:?} was asked for, which is {}",
+        path.display(),
+        json(found),
+        json(expected)
+    )]
+    OtherNetwork {
+        /// The file.
+        path: PathBuf,
+        /// What its tensors say.
+        found: Box<Architecture>,
+        /// The name asked for.
+        name: String,
+        /// The network of that name.
+        expected: Box<Architecture>,
     },
     /// Weights cannot be brought into the form of a file.
     #[error("cannot make the weights file {}: {source}", path.display())]
@@ -187,6 +281,151 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// What a file is that should be a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointProblem {
+    /// A folder.
+    #[error("is a folder, expected a file")]
+    Folder,
+    /// Nothing.
+    #[error("is empty")]
+    Empty,
+    /// What a repository holds in place of a large file.
+    #[error(
+        "is a git LFS pointer, not the file that it stands for: fetch that with `git lfs pull`"
+    )]
+    LfsPointer,
+    /// A page of a web site.
+    #[error("is a web page, not a checkpoint: the download went wrong")]
+    WebPage,
+    /// A program and its weights.
+    #[error(
+        "is a TorchScript archive, which holds a program: save the network's state_dict() with torch.save instead"
+    )]
+    TorchScript,
+    /// The container of PyTorch before version 0.1.10.
+    #[error("is a tar archive, expected a zip archive or a pickle of PyTorch, or safetensors")]
+    Tar,
+    /// Python objects without tensors.
+    #[error("is a pickle that was not written by torch.save, so it holds no tensors")]
+    PlainPickle,
+    /// None of them.
+    #[error(
+        "is of an unknown kind: it begins with {}, expected a .pth or .pt file of PyTorch, or safetensors",
+        first.escape_ascii()
+    )]
+    Unknown {
+        /// Its first bytes.
+        first: Vec<u8>,
+    },
+    /// No tensors.
+    #[error("holds no tensors")]
+    NoTensors,
+    /// A pickle with more objects, or an archive with more entries, than a checkpoint of its size has.
+    #[error("holds more objects than can be read safely in a file of {length} bytes")]
+    Objects {
+        /// Length of the file.
+        length: u64,
+    },
+    /// An archive that grows when read.
+    #[error(
+        "is a compressed archive of {bytes} bytes in a file of {length}, which is not read: PyTorch does not compress"
+    )]
+    Expands {
+        /// Length of its content.
+        bytes: u64,
+        /// Length of the file.
+        length: u64,
+    },
+    /// A tensor larger than the file.
+    #[error("declares {name} to be of {bytes} bytes, but the file has {length}")]
+    Oversized {
+        /// Name of the tensor.
+        name: String,
+        /// Its length.
+        bytes: u64,
+        /// Length of the file.
+        length: u64,
+    },
+    /// Numbers of a kind that is not read.
+    #[error("holds {name} in numbers of type {found}, which are not read")]
+    Elements {
+        /// Name of the tensor.
+        name: String,
+        /// Type of its elements.
+        found: safetensors::Dtype,
+    },
+    /// The configuration that a file carries is out of proportion to its tensors.
+    #[error("carries a configuration with {field} = {found}, which no tensor in it has")]
+    Configuration {
+        /// Name of the field.
+        field: String,
+        /// Its value.
+        found: u64,
+    },
+}
+
+/// Names the usual reason for a damaged file of PyTorch.
+fn cut_archive(source: &PytorchError) -> &'static str {
+    let reason = source.to_string();
+    // An archive's directory is at its end.
+    let marks = [
+        "EOCD",
+        "failed to fill",
+        "unterminated",
+        "beyond the end",
+        "expected",
+    ];
+    if reason.contains("Invalid") && reason.contains("archive")
+        || marks.iter().any(|mark| reason.contains(mark))
+    {
+        " (it is cut short or damaged)"
+    } else {
+        ""
+    }
+}
+
+/// Names the usual reason for a damaged safetensors file.
+fn cut_tensors(source: &SafeTensorError) -> &'static str {
+    use SafeTensorError as Error;
+    match source {
+        Error::HeaderTooSmall | Error::InvalidHeaderLength | Error::MetadataIncompleteBuffer => {
+            " (it is cut short or damaged)"
+        }
+        _ => "",
+    }
+}
+
+/// The beginning of a reason, which may quote the file.
+fn shortened(reason: &impl fmt::Display) -> String {
+    const LONGEST: usize = 300;
+    let text = reason.to_string();
+    let clean: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        clean + "..."
+    } else {
+        clean
+    }
+}
+
+fn json(architecture: &Architecture) -> String {
+    serde_json::to_string(architecture).unwrap_or_else(|_| format!("{architecture:?}"))
+}
+
+fn shapes(tensors: &[(String, Vec<usize>)]) -> String {
+    let texts: Vec<_> = tensors
+        .iter()
+        .take(SHOWN + 1)
+        .map(|(name, shape)| format!("{name} {shape:?}"))
+        .collect();
+    listed(&texts)
+}
+
 fn differences(missing: &[String], unexpected: &[String], mismatched: &[Mismatch]) -> String {
     let mismatched: Vec<_> = mismatched.iter().map(Mismatch::to_string).collect();
     [
@@ -201,10 +440,13 @@ fn differences(missing: &[String], unexpected: &[String], mismatched: &[Mismatch
     .join("; ")
 }
 
+/// How many names a message shows.
+const SHOWN: usize = 5;
+
 /// The first names, so that a message stays readable when a whole network is missing; the error's fields hold them all.
 fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let text = names[..names.len().min(SHOWN)].join(", ");
+    let shown: Vec<_> = names.iter().take(SHOWN).map(shortened).collect();
+    let text = shown.join(", ");
     if names.len() > SHOWN {
         format!("{text}, ...")
     } else {

@@ -5,41 +5,45 @@
 //! layer of a residual branch starts at zero, so that the branch starts as the identity.
 //!
 //! Weight number `i`, in the order of construction, reads the stream `(seed, i)`: the weights depend on the seed alone, not
-//! on the device.
+//! on the device. A weight is drawn when it is first used, so a network whose weights are replaced by those of a file costs
+//! neither the time nor the memory of the drawn ones.
 
 use burn::{
-    module::{Initializer, Param},
+    module::{Initializer, Param, ParamId},
     nn::{
         Linear, LinearConfig,
         conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig},
     },
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, Shape, Tensor, TensorData},
 };
 use tweedie_core::Rng;
 
 /// Makes layers one after another.
 pub(crate) struct Init {
-    rng: Rng,
-    drawn: u64,
+    seed: u64,
+    device: Device,
+    /// How many weights have been made.
+    made: u64,
 }
 
 impl Init {
     pub(crate) fn seeded(seed: u64, device: &Device) -> Self {
         Self {
-            rng: Rng::seeded(seed, device),
-            drawn: 0,
+            seed,
+            device: device.clone(),
+            made: 0,
         }
     }
 
     pub(crate) fn device(&self) -> &Device {
-        self.rng.device()
+        &self.device
     }
 
     pub(crate) fn convolution(&mut self, config: Conv2dConfig) -> Conv2d {
         let [inputs, outputs] = config.channels;
         let area: usize = config.kernel_size.iter().product();
         let mut layer = self.silent_convolution(config);
-        layer.weight = self.glorot(layer.weight.dims(), area * (inputs + outputs));
+        layer.weight = self.glorot(layer.weight.lazy_shape().dims(), area * (inputs + outputs));
         layer
     }
 
@@ -59,7 +63,7 @@ impl Init {
         let mut layer = config
             .with_initializer(Initializer::Zeros)
             .init(self.device());
-        layer.weight = self.glorot(layer.weight.dims(), area * (inputs + outputs));
+        layer.weight = self.glorot(layer.weight.lazy_shape().dims(), area * (inputs + outputs));
         layer
     }
 
@@ -71,19 +75,45 @@ impl Init {
         layer
     }
 
+    /// Normal numbers of mean 0 and this standard deviation that training leaves alone.
+    pub(crate) fn normal_constants(&mut self, length: usize, deviation: f64) -> Param<Tensor<1>> {
+        self.lazily([length], move |rng, _| {
+            let values = rng.normal([1, length]).mul_scalar(deviation);
+            values.reshape([length])
+        })
+        .set_require_grad(false)
+    }
+
     fn glorot<const D: usize>(&mut self, shape: [usize; D], fans: usize) -> Param<Tensor<D>> {
         let bound = (6.0 / fans as f64).sqrt();
-        let mut rng = self.rng.clone().starting_at(self.drawn);
-        self.drawn += 1;
-        let unit = rng.uniform([1, shape.iter().product()]).into_data();
-        // Scaled on the host: devices may contract a product and a sum into one rounding.
-        let values: Vec<f32> = unit
-            .iter::<f64>()
-            .map(|u| ((2.0 * u - 1.0) * bound) as f32)
-            .collect();
-        Param::from_tensor(Tensor::from_data(
-            TensorData::new(values, shape),
-            self.device(),
-        ))
+        self.lazily(shape, move |rng, device| {
+            let unit = rng.uniform([1, shape.iter().product()]).into_data();
+            // Scaled on the host: devices may contract a product and a sum into one rounding.
+            let values: Vec<f32> = unit
+                .iter::<f64>()
+                .map(|u| ((2.0 * u - 1.0) * bound) as f32)
+                .collect();
+            Tensor::from_data(TensorData::new(values, shape), device)
+        })
+    }
+
+    /// The next weight, drawn when it is first used.
+    fn lazily<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        draw: impl FnOnce(&mut Rng, &Device) -> Tensor<D> + Send + Sync + 'static,
+    ) -> Param<Tensor<D>> {
+        let (seed, index) = (self.seed, self.made);
+        self.made += 1;
+        Param::uninitialized(
+            ParamId::new(),
+            move |device, require_grad| {
+                let mut rng = Rng::seeded(seed, device).starting_at(index);
+                draw(&mut rng, device).set_require_grad(require_grad)
+            },
+            self.device.clone(),
+            true,
+            Shape::from(shape),
+        )
     }
 }

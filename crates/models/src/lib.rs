@@ -40,17 +40,33 @@
 //! ```
 
 mod config;
+mod dncnn;
 mod drunet;
 mod error;
+mod import;
 mod init;
+mod mnist_ddpm;
+mod ncsnpp;
+mod network;
+mod plain_unet;
+mod precision;
 mod pretrained;
+mod simple_unet;
 mod size;
 mod unet;
 mod weights;
 
-pub use config::{Architecture, ImageDenoiser, MODEL_FILE, ModelConfig};
+pub use config::{ImageDenoiser, MODEL_FILE, ModelConfig, Pixels};
+pub use dncnn::{Dncnn, DncnnConfig};
 pub use drunet::{Drunet, DrunetConfig};
-pub use error::{Mismatch, ModelError};
+pub use error::{CheckpointProblem, Mismatch, ModelError};
+pub use import::{Imported, import, import_names};
+pub use mnist_ddpm::{MnistDdpm, MnistDdpmConfig};
+pub use ncsnpp::{Ncsnpp, NcsnppConfig, NcsnppKind};
+pub use network::{Architecture, Network};
+pub use plain_unet::{PlainUNet, PlainUNetConfig};
+pub use precision::{InPrecision, Precision};
 pub use pretrained::{EMA_FILE, Pretrained, WEIGHTS_FILE};
-pub use unet::{TimeInjection, UNet, UNetConfig, sinusoidal_embedding};
-pub use weights::{load_weights, save_weights};
+pub use simple_unet::{SimpleUnet, SimpleUnetConfig};
+pub use unet::{NoiseEmbedding, Resampling, TimeInjection, UNet, UNetConfig, sinusoidal_embedding};
+pub use weights::{load_checkpoint, load_weights, save_weights};

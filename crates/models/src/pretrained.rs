@@ -1,4 +1,4 @@
-//! A trained model, read from its folder.
+//! A trained model, read from its folder or its file.
 
 use std::{path::Path, sync::Arc};
 
@@ -6,7 +6,8 @@ use burn::{module::Module, tensor::Device};
 use tweedie_core::Schedule;
 
 use crate::{
-    Architecture, ImageDenoiser, ModelConfig, ModelError, UNet, load_weights, weights::load_bytes,
+    ImageDenoiser, Imported, InPrecision, MODEL_FILE, ModelConfig, ModelError, Network, Precision,
+    import, import::diffusers, load_weights, weights::load_bytes,
 };
 
 /// Name of the file with the weights in a model folder.
@@ -35,25 +36,48 @@ pub const EMA_FILE: &str = "ema.safetensors";
 pub struct Pretrained {
     config: ModelConfig,
     schedule: Arc<dyn Schedule>,
-    denoiser: ImageDenoiser,
+    denoiser: ImageDenoiser<InPrecision<Network>>,
 }
 
 impl Pretrained {
-    /// Reads a model folder: [`MODEL_FILE`](crate::MODEL_FILE), and [`EMA_FILE`] or else [`WEIGHTS_FILE`].
+    /// Reads a model: a folder, or a checkpoint file of any kind that [`import`](crate::import()) recognises.
+    ///
+    /// A model folder has [`MODEL_FILE`], and [`EMA_FILE`] or else [`WEIGHTS_FILE`]. A folder of diffusers has `config.json`
+    /// and `diffusion_pytorch_model.safetensors` or `.bin`, or has such a folder called `unet` in it.
     ///
     /// # Errors
     /// [`ModelError`], naming the file, when one is missing, unreadable, damaged, or does not fit the others.
-    pub fn open(folder: &Path, device: &Device) -> Result<Self, ModelError> {
-        let config = ModelConfig::open(folder)?;
+    pub fn open(path: &Path, device: &Device) -> Result<Self, ModelError> {
+        if path.is_file() {
+            return Self::import(path, None, device);
+        }
+        if !path.join(MODEL_FILE).exists()
+            && let Some(folder) = diffusers::folder(path)
+        {
+            let found = diffusers::import(&folder, device)?;
+            return Self::from_network(found.config, found.network);
+        }
+        let config = ModelConfig::open(path)?;
         let weights = [EMA_FILE, WEIGHTS_FILE]
-            .map(|name| folder.join(name))
+            .map(|name| path.join(name))
             .into_iter()
             .find(|path| path.exists())
             .ok_or_else(|| ModelError::NoModel {
-                folder: folder.into(),
+                folder: path.into(),
                 expected: "ema.safetensors or weights.safetensors",
             })?;
-        Self::assemble(config, device, |network| load_weights(network, &weights))
+        let mut network = config.architecture.init(0, device)?;
+        load_weights(&mut network, &weights)?;
+        Self::from_network(config, network)
+    }
+
+    /// Reads a checkpoint file, of the network called `name` if there is a name: see [`import`](crate::import()).
+    ///
+    /// # Errors
+    /// As [`import`](crate::import()).
+    pub fn import(path: &Path, name: Option<&str>, device: &Device) -> Result<Self, ModelError> {
+        let Imported { config, network } = import(path, name, device)?;
+        Self::from_network(config, network)
     }
 
     /// Reads a model from the contents of a [`MODEL_FILE`](crate::MODEL_FILE) and of a weights file, for programs that carry
@@ -69,26 +93,41 @@ impl Pretrained {
     ) -> Result<Self, ModelError> {
         let name = Path::new(name);
         let config = ModelConfig::parse(model, name)?;
-        Self::assemble(config, device, |network| {
-            load_bytes(network, weights.to_vec(), name)
-        })
+        let mut network = config.architecture.init(0, device)?;
+        load_bytes(&mut network, weights, name)?;
+        Self::from_network(config, network)
     }
 
-    fn assemble(
-        config: ModelConfig,
-        device: &Device,
-        load: impl FnOnce(&mut UNet) -> Result<(), ModelError>,
-    ) -> Result<Self, ModelError> {
-        let Architecture::UNet(unet) = &config.architecture;
-        let mut network = unet.init(0, device)?;
-        load(&mut network)?;
+    /// A network as a model, on the device that it is on.
+    ///
+    /// # Errors
+    /// [`ModelError::Schedule`] when a parameter of the schedule is out of range.
+    pub fn from_network(config: ModelConfig, network: Network) -> Result<Self, ModelError> {
         // Without this, dropout would wake up whenever a gradient with respect to the image is taken.
-        let denoiser = config.denoiser(network.valid())?;
+        let network = InPrecision::new(network.valid(), Precision::F32)?;
+        let denoiser = config.denoiser(network)?;
         Ok(Self {
             schedule: config.unit_range_schedule()?,
             config,
             denoiser,
         })
+    }
+
+    /// The same model computed in `precision`; images stay in single precision. What rounding takes from the weights does not come back.
+    ///
+    /// # Errors
+    /// [`ModelError::Precision`] when the device does not compute in it.
+    pub fn with_precision(self, precision: Precision) -> Result<Self, ModelError> {
+        let network = self.denoiser.inner.inner.backbone.into_network();
+        let denoiser = self
+            .config
+            .denoiser(InPrecision::new(network, precision)?)?;
+        Ok(Self { denoiser, ..self })
+    }
+
+    /// The precision that it is computed in.
+    pub fn precision(&self) -> Precision {
+        self.denoiser.inner.inner.backbone.precision()
     }
 
     /// What [`MODEL_FILE`](crate::MODEL_FILE) says.
@@ -102,7 +141,7 @@ impl Pretrained {
     }
 
     /// The denoiser of images in [0, 1], `[batch, channels, height, width]` of any height and width.
-    pub fn denoiser(&self) -> &ImageDenoiser {
+    pub fn denoiser(&self) -> &ImageDenoiser<InPrecision<Network>> {
         &self.denoiser
     }
 }

@@ -3,18 +3,17 @@
 //! A file is written beside its destination and renamed, so a reader never meets half of one. The tensors of a file are
 //! compared with those of the network before any is loaded.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use burn::{
     module::Module,
-    store::{
-        BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, ModuleStore,
-        PyTorchToBurnAdapter, SafetensorsStore,
-    },
-    tensor::DType,
+    store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore},
 };
 
-use crate::{Mismatch, ModelError};
+use crate::{
+    ModelError,
+    import::{Checkpoint, load_module},
+};
 
 /// Writes the weights of `module` to `path`, replacing a file there in one step.
 ///
@@ -24,11 +23,23 @@ use crate::{Mismatch, ModelError};
 /// [`ModelError::Write`] when the file cannot be written, [`ModelError::WriteWeights`] when the weights cannot be read from
 /// their device.
 pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), ModelError> {
+    // What PyTorch's readers look for.
+    save_with(module, path, "format", "pt")
+}
+
+/// As [`save_weights`], with one entry of metadata.
+pub(crate) fn save_with<M: Module>(
+    module: &M,
+    path: &Path,
+    key: &str,
+    value: &str,
+) -> Result<(), ModelError> {
     let mut store = SafetensorsStore::from_bytes(None)
         .with_to_adapter(BurnToPyTorchAdapter)
+        .skip_enum_variants(true)
         .clear_metadata()
-        // What PyTorch's readers look for. A second entry would make the order of bytes random.
-        .metadata("format", "pt");
+        // A second entry would make the order of bytes random.
+        .metadata(key, value);
     let bytes = module
         .save_into(&mut store)
         .and_then(|()| store.get_bytes())
@@ -52,74 +63,24 @@ pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), ModelError
 /// [`ModelError::Read`] when the file cannot be read, [`ModelError::Safetensors`] when it is damaged,
 /// [`ModelError::Weights`] when its tensors are not exactly those of `module`; `module` is unchanged then.
 pub fn load_weights<M: Module>(module: &mut M, path: &Path) -> Result<(), ModelError> {
-    // Read whole: a memory map would crash the program if the file were cut while in use.
-    let bytes = fs::read(path).map_err(|source| ModelError::Read {
-        path: path.into(),
-        source,
-    })?;
-    load_bytes(module, bytes, path)
+    load_module(module, &Checkpoint::open_safetensors(path)?)
+}
+
+/// Loads the tensors of a checkpoint file of any kind that [`import`](crate::import()) reads into a `module` whose paths are their
+/// names. For networks that are no [`Architecture`](crate::Architecture): judges of samples, for one.
+///
+/// # Errors
+/// As [`import`](crate::import()); [`ModelError::Weights`] when the tensors are not exactly those of `module`, but for PyTorch's
+/// counters `num_batches_tracked`; `module` is unchanged then.
+pub fn load_checkpoint<M: Module>(module: &mut M, path: &Path) -> Result<(), ModelError> {
+    load_module(module, &Checkpoint::open(path)?)
 }
 
 /// As [`load_weights`], from the content of a file; `path` names it in errors.
 pub(crate) fn load_bytes<M: Module>(
     module: &mut M,
-    bytes: Vec<u8>,
+    bytes: &[u8],
     path: &Path,
 ) -> Result<(), ModelError> {
-    let damaged = |source| ModelError::Safetensors {
-        path: path.into(),
-        source,
-    };
-    let mut store = SafetensorsStore::from_bytes(Some(bytes))
-        .with_from_adapter(PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32)));
-    compare(module, &mut store, path)?;
-    module.load_from(&mut store).map_err(damaged)?;
-    Ok(())
-}
-
-fn compare<M: Module>(
-    module: &M,
-    store: &mut SafetensorsStore,
-    path: &Path,
-) -> Result<(), ModelError> {
-    let found = store
-        .get_all_tensors()
-        .map_err(|source| ModelError::Safetensors {
-            path: path.into(),
-            source,
-        })?;
-    let expected: BTreeMap<_, _> = module
-        .collect(None, Some(Box::new(BurnToPyTorchAdapter)), false)
-        .into_iter()
-        .map(|tensor| (tensor.name, tensor.shape))
-        .collect();
-    let unexpected: Vec<_> = found
-        .keys()
-        .filter(|name| !expected.contains_key(*name))
-        .cloned()
-        .collect();
-    let (mut missing, mut mismatched) = (Vec::new(), Vec::new());
-    for (name, shape) in expected {
-        match found.get(&name) {
-            None => missing.push(name),
-            Some(tensor) if tensor.shape != shape || !tensor.dtype.is_float() => {
-                mismatched.push(Mismatch {
-                    name,
-                    expected: shape.to_vec(),
-                    found: tensor.shape.to_vec(),
-                    dtype: tensor.dtype,
-                });
-            }
-            Some(_) => {}
-        }
-    }
-    if missing.is_empty() && unexpected.is_empty() && mismatched.is_empty() {
-        return Ok(());
-    }
-    Err(ModelError::Weights {
-        path: path.into(),
-        missing,
-        unexpected,
-        mismatched,
-    })
+    load_module(module, &Checkpoint::from_bytes(bytes, path)?)
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use divan::Bencher;
 use tweedie_core::{Denoiser, NoiseLabel, Parametrisation, Rng, Schedule, ScheduleConfig, Span};
 use tweedie_fidelity::{Isotropic, Pigdm, Posterior};
-use tweedie_models::{Architecture, ImageDenoiser, ModelConfig, UNetConfig};
+use tweedie_models::{Architecture, ImageDenoiser, ModelConfig, UNet, UNetConfig};
 use tweedie_physics::Inpainting;
 use tweedie_sde::{Reverse, pure_noise};
 use tweedie_solvers::{Ddpm, Solver};
@@ -15,7 +15,7 @@ fn main() {
     divan::main();
 }
 
-fn model(device: &Device) -> (ModelConfig, ImageDenoiser) {
+fn model(device: &Device) -> (ModelConfig, ImageDenoiser<UNet>) {
     let unet = UNetConfig::preset("tiny").expect("a preset");
     let network = unet.init(0, device).expect("a valid preset");
     let config = ModelConfig::new(

@@ -20,6 +20,11 @@ pub enum TrainingError {
         /// Its value.
         found: f64,
     },
+    /// A network, a parametrisation or a range of pixels without an objective.
+    #[error(
+        "only a unet for pixels in [-1, 1] that predicts epsilon, x0, v or by edm can be trained"
+    )]
+    Untrainable,
     /// The data set is smaller than one batch.
     #[error("the {set} set has {found} images, fewer than a batch of {batch_size}")]
     TooFewImages {

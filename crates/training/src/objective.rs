@@ -62,7 +62,7 @@ impl DenoisingObjective {
     /// the schedule's horizon are its horizon.
     pub fn time(&self, uniform: f64) -> f64 {
         match self.label {
-            NoiseLabel::Step { steps } => {
+            NoiseLabel::Step { steps } | NoiseLabel::NearestStep { steps } => {
                 let steps = steps as f64;
                 (((uniform * steps).floor() + 1.0) / steps).min(self.schedule.horizon())
             }

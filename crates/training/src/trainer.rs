@@ -9,9 +9,9 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use rand::Rng as _;
-use tweedie_core::{Rng, seed_dropout, stream};
+use tweedie_core::{Parametrisation, Rng, seed_dropout, stream};
 use tweedie_kernels::AdamW;
-use tweedie_models::{Architecture, ModelConfig, UNet, UNetConfig};
+use tweedie_models::{Architecture, ModelConfig, Pixels, UNet, UNetConfig};
 
 use crate::{
     CHECKPOINTS_FOLDER, Checkpoint, DenoisingObjective, StepRecord, TrainingConfig, TrainingError,
@@ -112,7 +112,7 @@ impl Trainer {
         model.validate()?;
         check_images("training", &images, config.batch_size, &model)?;
         check_images("validation", &validation, 1, &model)?;
-        let network = numbered(unet(&model).init(config.seed, &device.clone().autodiff())?);
+        let network = numbered(unet(&model)?.init(config.seed, &device.clone().autodiff())?);
         let optimiser = AdamW::new(0.9, 0.999, 1e-8, config.weight_decay as f32).into();
         Ok(Self {
             objective: DenoisingObjective::new(&model, config.loss)?,
@@ -241,7 +241,7 @@ impl Trainer {
         let start = Instant::now();
         let step = self.step + 1;
         let mut rng = self.rng(Purpose::Training).fork(step);
-        if unet(&self.model).dropout > 0.0 {
+        if unet(&self.model)?.dropout > 0.0 {
             let seed = stream(self.config.seed, step).next_u64();
             seed_dropout(&self.device, seed);
         }
@@ -374,10 +374,18 @@ fn check_images(
     Ok(model.architecture.check_size(height, width)?)
 }
 
-fn unet(model: &ModelConfig) -> &UNetConfig {
+/// The network's shape; the objective, too, knows images in [-1, 1] and predictions of a diffusion alone.
+fn unet(model: &ModelConfig) -> Result<&UNetConfig, TrainingError> {
+    let diffusion = matches!(
+        model.parametrisation,
+        Parametrisation::Epsilon
+            | Parametrisation::X0
+            | Parametrisation::V
+            | Parametrisation::Edm { .. }
+    );
     match &model.architecture {
-        Architecture::UNet(unet) => unet,
-        other => unreachable!("no other architecture exists: {other:?}"),
+        Architecture::UNet(unet) if diffusion && model.pixels == Pixels::Symmetric => Ok(unet),
+        _ => Err(TrainingError::Untrainable),
     }
 }
 

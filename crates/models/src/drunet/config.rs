@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelError, size};
+use super::published;
+use crate::{ModelError, import::Layout, size};
 
 /// The shape of a [`Drunet`](super::Drunet).
 ///
@@ -51,6 +52,11 @@ impl DrunetConfig {
     /// [`ModelError::Size`] when it does not.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
         size::check(self.multiple(), height, width)
+    }
+
+    /// The names that published checkpoints of this network have.
+    pub(crate) fn layouts(&self) -> Vec<Layout> {
+        vec![published::layout(self)]
     }
 
     /// Refuses what no network can be.

@@ -8,6 +8,7 @@
 //! Zhang et al. 2021, section 3, <https://arxiv.org/abs/2008.13751>.
 
 mod config;
+mod published;
 
 use burn::{
     module::Module,
@@ -22,11 +23,13 @@ use tweedie_kernels::{convolved, relu, transpose_convolved};
 
 use crate::{ModelError, init::Init};
 pub use config::DrunetConfig;
+pub(crate) use published::{published, recognised};
 
 /// The network; made by [`DrunetConfig::init`].
 ///
 /// As a [`Denoiser`] it takes images in [0, 1] of any size, `[batch, channels, height, width]`, and `sigma` in the same units. Where
 /// the size is no multiple of [`DrunetConfig::multiple`], the edge is repeated at the bottom and at the right and cut off again.
+/// (deepinv pads to multiples of 16, and cuts images of which a side is no multiple of 8 and none is below 64 into four.)
 ///
 /// As a [`Backbone`] its label is the noise level itself, one per image, and the size must be such a multiple.
 ///
@@ -172,7 +175,7 @@ impl Backbone for Drunet {
         if let Err(error) = self.config.check_size(height, width) {
             panic!("{error}");
         }
-        let map = conditioning.noise.reshape([batch, 1, 1, 1]);
+        let map = conditioning.noise.cast(x.dtype()).reshape([batch, 1, 1, 1]);
         let map = map.expand([batch, 1, height, width]);
         self.network(Tensor::cat(vec![x, map], 1))
     }

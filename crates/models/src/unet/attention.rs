@@ -23,10 +23,10 @@ pub(super) struct Attention {
 impl Attention {
     pub(super) fn new(config: &UNetConfig, channels: usize, init: &mut Init) -> Self {
         Self {
-            norm: group_norm(config.groups, channels, init.device()),
+            norm: group_norm(config, channels, init.device()),
             qkv: init.convolution(pointwise(channels, 3 * channels)),
             projection: init.silent_convolution(pointwise(channels, channels)),
-            heads: config.heads,
+            heads: config.heads_of(channels),
         }
     }
 

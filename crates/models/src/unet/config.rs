@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelError, size};
+use super::published;
+use crate::{ModelError, import::Layout, size};
 
 /// How the embedded noise label `e` reaches a residual block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,35 @@ pub enum TimeInjection {
     /// `GroupNorm(h) (1 + w) + b` with `(w, b) = W e` (Nichol & Dhariwal 2021, section 3,
     /// <https://arxiv.org/abs/2102.09672>).
     ScaleShift,
+}
+
+/// How the resolution changes from a level to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Resampling {
+    /// Down by a 3x3 convolution of stride 2 with zeros at the bottom and at the right; up by repeating pixels before a 3x3
+    /// convolution (Ho et al. 2020).
+    #[default]
+    Convolution,
+    /// As [`Convolution`](Self::Convolution), but with zeros on all sides.
+    PaddedConvolution,
+    /// By residual blocks that, before their first convolution and on their shortcut, take the mean of 2x2 pixels or repeat
+    /// pixels (Dhariwal & Nichol 2021, section 3, <https://arxiv.org/abs/2105.05233>).
+    ResidualBlock,
+}
+
+/// The functions of the noise label `t` that the network is told, `n` of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoiseEmbedding {
+    /// `sin(w_k t)`, then `cos(w_k t)`, with `w_k = 10000^(-k/(n-1))` (Ho et al. 2020): see
+    /// [`sinusoidal_embedding`](super::sinusoidal_embedding).
+    #[default]
+    SinesFirst,
+    /// `cos(w_k t)`, then `sin(w_k t)`, with `w_k = 10000^(-k/n)` (Dhariwal & Nichol 2021).
+    CosinesFirst,
 }
 
 /// The shape of a [`UNet`](super::UNet).
@@ -43,14 +73,57 @@ pub struct UNetConfig {
     pub blocks_per_level: usize,
     /// Levels with self-attention after each block, counted from 0 at full resolution. The bottom always has one.
     pub attention_levels: Vec<usize>,
-    /// Heads of each attention layer.
+    /// Heads of each attention layer, where `head_channels` does not say it.
     pub heads: usize,
+    /// Channels of each head: a layer has as many heads as its channels make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_channels: Option<usize>,
     /// Groups of each normalisation.
     pub groups: usize,
     /// Probability in [0, 1) with which a residual block drops a number while training.
     pub dropout: f64,
     /// How the noise label reaches the residual blocks.
     pub time_injection: TimeInjection,
+    /// How the resolution changes.
+    #[serde(default)]
+    pub resampling: Resampling,
+    /// What is made of the noise label.
+    #[serde(default)]
+    pub noise_embedding: NoiseEmbedding,
+    /// Added to the variances of the normalisations.
+    #[serde(default = "published_epsilon")]
+    pub norm_epsilon: f64,
+    /// Whether the weights hold, after those of the mean, those of a variance (Nichol & Dhariwal 2021, section 3.1). They are
+    /// kept, but the network's output is the mean alone.
+    #[serde(default)]
+    pub learned_sigma: bool,
+}
+
+/// That of Ho et al. 2020's networks.
+fn published_epsilon() -> f64 {
+    1e-6
+}
+
+/// The preset `ddpm-cifar10`.
+impl Default for UNetConfig {
+    fn default() -> Self {
+        Self {
+            channels: 3,
+            base_channels: 128,
+            channel_multipliers: vec![1, 2, 2, 2],
+            blocks_per_level: 2,
+            attention_levels: vec![1],
+            heads: 1,
+            head_channels: None,
+            groups: 32,
+            dropout: 0.1,
+            time_injection: TimeInjection::Add,
+            resampling: Resampling::Convolution,
+            noise_embedding: NoiseEmbedding::SinesFirst,
+            norm_epsilon: published_epsilon(),
+            learned_sigma: false,
+        }
+    }
 }
 
 impl UNetConfig {
@@ -79,6 +152,7 @@ impl UNetConfig {
                 groups: 8,
                 dropout: 0.0,
                 time_injection: TimeInjection::ScaleShift,
+                ..Self::default()
             }),
             "small" => Ok(Self {
                 channels: 1,
@@ -90,18 +164,9 @@ impl UNetConfig {
                 groups: 8,
                 dropout: 0.1,
                 time_injection: TimeInjection::ScaleShift,
+                ..Self::default()
             }),
-            "ddpm-cifar10" => Ok(Self {
-                channels: 3,
-                base_channels: 128,
-                channel_multipliers: vec![1, 2, 2, 2],
-                blocks_per_level: 2,
-                attention_levels: vec![1],
-                heads: 1,
-                groups: 32,
-                dropout: 0.1,
-                time_injection: TimeInjection::Add,
-            }),
+            "ddpm-cifar10" => Ok(Self::default()),
             _ => Err(ModelError::UnknownPreset {
                 found: name.into(),
                 expected: Self::PRESETS,
@@ -122,6 +187,11 @@ impl UNetConfig {
         size::check(self.multiple(), height, width)
     }
 
+    /// The names that published checkpoints of this network have.
+    pub(crate) fn layouts(&self) -> Vec<Layout> {
+        published::layouts(self)
+    }
+
     /// Refuses what no network can be.
     ///
     /// # Errors
@@ -131,6 +201,7 @@ impl UNetConfig {
             ("channels", self.channels),
             ("blocks_per_level", self.blocks_per_level),
             ("heads", self.heads),
+            ("head_channels", self.head_channels.unwrap_or(1)),
             ("groups", self.groups),
         ] {
             if value == 0 {
@@ -147,6 +218,13 @@ impl UNetConfig {
                 field: "dropout",
                 expected: "in [0, 1)",
                 found: self.dropout,
+            });
+        }
+        if !(self.norm_epsilon > 0.0 && self.norm_epsilon.is_finite()) {
+            return Err(ModelError::OutOfRange {
+                field: "norm_epsilon",
+                expected: "finite and above 0",
+                found: self.norm_epsilon,
             });
         }
         self.validate_levels()
@@ -168,7 +246,10 @@ impl UNetConfig {
         for level in 0..=last {
             self.require_divisor("groups", self.groups, level)?;
             if level == last || self.attention_levels.contains(&level) {
-                self.require_divisor("heads", self.heads, level)?;
+                match self.head_channels {
+                    None => self.require_divisor("heads", self.heads, level)?,
+                    Some(each) => self.require_divisor("head_channels", each, level)?,
+                }
             }
         }
         // The decoder's last block joins level 0 with the input, whose width is that of the base.
@@ -199,6 +280,17 @@ impl UNetConfig {
             channels,
             level,
         })
+    }
+
+    /// Heads of an attention layer of so many channels.
+    pub(super) fn heads_of(&self, channels: usize) -> usize {
+        self.head_channels
+            .map_or(self.heads, |each| channels / each)
+    }
+
+    /// Channels of the last layer.
+    pub(super) fn outputs(&self) -> usize {
+        self.channels * if self.learned_sigma { 2 } else { 1 }
     }
 
     /// Channels of a level.

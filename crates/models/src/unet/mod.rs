@@ -3,32 +3,37 @@
 //! Ho et al. 2020, appendix B, <https://arxiv.org/abs/2006.11239>: an encoder and a decoder of residual blocks, joined level
 //! by level by concatenation, with self-attention at chosen levels and always at the bottom. How the noise label reaches
 //! the blocks is a choice: see [`TimeInjection`].
+//!
+//! With heads of 64 channels, [`TimeInjection::ScaleShift`] and [`Resampling::ResidualBlock`] it is the network of Dhariwal &
+//! Nichol 2021, section 3, <https://arxiv.org/abs/2105.05233>, known as ADM.
 
 mod attention;
 mod config;
 mod embedding;
 mod norm;
+pub(crate) mod published;
 mod residual;
 
 use burn::{
     module::Module,
     nn::{GroupNorm, PaddingConfig2d, conv::Conv2d, conv::Conv2dConfig},
-    tensor::{Device, Tensor},
+    tensor::{Device, Tensor, ops::ConvOptions},
 };
 use tweedie_core::{Backbone, Conditioning};
-use tweedie_kernels::{convolved, doubled, normalised};
+use tweedie_kernels::{conv2d, convolved, doubled, normalised};
 
 use crate::{ModelError, init::Init};
 use attention::Attention;
-pub use config::{TimeInjection, UNetConfig};
+pub use config::{NoiseEmbedding, Resampling, TimeInjection, UNetConfig};
 use embedding::TimeEmbedding;
 pub use embedding::sinusoidal_embedding;
-use residual::ResidualBlock;
+use residual::{ResidualBlock, Scale};
 
 /// The network; made by [`UNetConfig::init`].
 ///
 /// As a [`Backbone`] it maps `[batch, channels, height, width]` to the same shape, pixels in [-1, 1]; height and width are
-/// multiples of [`UNetConfig::multiple`]. It starts as the zero function.
+/// multiples of [`UNetConfig::multiple`]. It starts as the zero function. Where [`UNetConfig::learned_sigma`] is set, it is the
+/// mean, and training leaves the weights of the variance as they are.
 ///
 /// Dropout acts when a gradient can be taken. For a gradient with respect to the image alone, use `Module::valid` first,
 /// which stills it.
@@ -55,16 +60,24 @@ pub struct UNet {
     bottom: Bottom,
     decoder: Vec<Level>,
     norm: GroupNorm,
+    /// Of the mean, then of the variance if there is one.
     output: Conv2d,
     #[module(skip)]
     config: UNetConfig,
 }
 
-/// The blocks of one resolution, and the convolution that leads to the next.
+/// The blocks of one resolution, and what leads to the next.
 #[derive(Module, Debug)]
 struct Level {
     stages: Vec<Stage>,
-    resample: Option<Conv2d>,
+    resample: Option<Resample>,
+}
+
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network holds a few")]
+enum Resample {
+    Convolution(Conv2d),
+    Block(ResidualBlock),
 }
 
 #[derive(Module, Debug)]
@@ -101,12 +114,39 @@ impl Stage {
     }
 }
 
+impl Resample {
+    /// To half the size.
+    fn down(config: &UNetConfig, width: usize, init: &mut Init) -> Self {
+        match config.resampling {
+            Resampling::Convolution => Self::Convolution(init.convolution(halving(width))),
+            Resampling::PaddedConvolution => {
+                Self::Convolution(init.convolution(same(width, width).with_stride([2, 2])))
+            }
+            Resampling::ResidualBlock => Self::block(config, width, Scale::Halved, init),
+        }
+    }
+
+    /// To twice the size; the convolutions come after [`doubled`].
+    fn up(config: &UNetConfig, width: usize, init: &mut Init) -> Self {
+        match config.resampling {
+            Resampling::Convolution | Resampling::PaddedConvolution => {
+                Self::Convolution(init.convolution(same(width, width)))
+            }
+            Resampling::ResidualBlock => Self::block(config, width, Scale::Doubled, init),
+        }
+    }
+
+    fn block(config: &UNetConfig, width: usize, scale: Scale, init: &mut Init) -> Self {
+        Self::Block(ResidualBlock::scaling(config, width, width, scale, init))
+    }
+}
+
 impl UNet {
     /// Weights from `seed`, in the order: time, input, encoder, bottom, decoder.
     fn new(config: &UNetConfig, seed: u64, device: &Device) -> Self {
         let mut init = Init::seeded(seed, device);
         let last = config.channel_multipliers.len() - 1;
-        let time = TimeEmbedding::new(config.base_channels, &mut init);
+        let time = TimeEmbedding::new(config.base_channels, config.noise_embedding, &mut init);
         let input = init.convolution(same(config.channels, config.base_channels));
 
         let mut width = config.base_channels;
@@ -121,7 +161,7 @@ impl UNet {
             }
             let resample = (level < last).then(|| {
                 skips.push(width);
-                init.convolution(halving(width))
+                Resample::down(config, width, &mut init)
             });
             encoder.push(Level { stages, resample });
         }
@@ -138,7 +178,7 @@ impl UNet {
                 stages.push(Stage::new(config, level, width + skip, &mut init));
                 width = config.channels_at(level);
             }
-            let resample = (level > 0).then(|| init.convolution(same(width, width)));
+            let resample = (level > 0).then(|| Resample::up(config, width, &mut init));
             decoder.push(Level { stages, resample });
         }
         Self {
@@ -147,10 +187,22 @@ impl UNet {
             encoder,
             bottom,
             decoder,
-            norm: norm::group_norm(config.groups, width, device),
-            output: init.silent_convolution(same(width, config.channels)),
+            norm: norm::group_norm(config, width, device),
+            output: init.silent_convolution(same(width, config.outputs())),
             config: config.clone(),
         }
+    }
+
+    /// The last layer, without a variance.
+    fn mean(&self, x: Tensor<4>) -> Tensor<4> {
+        if !self.config.learned_sigma {
+            return convolved(&self.output, x);
+        }
+        let channels = self.config.channels;
+        let weight = self.output.weight.val().narrow(0, 0, channels);
+        let bias = self.output.bias.as_ref();
+        let bias = bias.map(|bias| bias.val().narrow(0, 0, channels).unsqueeze());
+        conv2d(x, weight, bias, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
     }
 
     /// What the network was made from.
@@ -187,8 +239,11 @@ impl Backbone for UNet {
                 x = stage.forward(x, &time);
                 skips.push(x.clone());
             }
-            if let Some(halve) = &level.resample {
-                x = convolved(halve, x);
+            if let Some(resample) = &level.resample {
+                x = match resample {
+                    Resample::Convolution(halve) => convolved(halve, x),
+                    Resample::Block(block) => block.forward(x, &time),
+                };
                 skips.push(x.clone());
             }
         }
@@ -200,11 +255,13 @@ impl Backbone for UNet {
                 let skip = skips.pop().expect("the encoder made one per stage");
                 x = stage.forward(Tensor::cat(vec![x, skip], 1), &time);
             }
-            if let Some(smooth) = &level.resample {
-                x = convolved(smooth, doubled(x));
+            match &level.resample {
+                Some(Resample::Convolution(smooth)) => x = convolved(smooth, doubled(x)),
+                Some(Resample::Block(block)) => x = block.forward(x, &time),
+                None => {}
             }
         }
-        convolved(&self.output, normalised(&self.norm, x, true))
+        self.mean(normalised(&self.norm, x, true))
     }
 }
 

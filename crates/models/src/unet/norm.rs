@@ -9,10 +9,11 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-pub(super) fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
-    GroupNormConfig::new(groups, channels)
-        // That of the published networks.
-        .with_epsilon(1e-6)
+use super::UNetConfig;
+
+pub(super) fn group_norm(config: &UNetConfig, channels: usize, device: &Device) -> GroupNorm {
+    GroupNormConfig::new(config.groups, channels)
+        .with_epsilon(config.norm_epsilon)
         .init(device)
 }
 
@@ -20,11 +21,13 @@ pub(super) fn group_norm(groups: usize, channels: usize, device: &Device) -> Gro
 /// `[batch, 2 channels]`, holds in this order, then SiLU.
 pub(super) fn modulated(norm: &GroupNorm, x: Tensor<4>, told: Tensor<2>) -> Tensor<4> {
     let channels = norm.num_channels;
-    let scale = told.clone().narrow(1, 0, channels).add_scalar(1.0);
     let [gamma, beta] = [&norm.gamma, &norm.beta].map(|parameter| {
         let parameter = parameter.as_ref().expect("made with an affine map");
         parameter.val().unsqueeze::<2>()
     });
+    // In half precision the norm is of single precision still.
+    let told = told.cast(gamma.dtype());
+    let scale = told.clone().narrow(1, 0, channels).add_scalar(1.0);
     let shift = beta * scale.clone() + told.narrow(1, channels, channels);
     let (groups, epsilon) = (norm.num_groups, norm.epsilon);
     tweedie_kernels::group_norm(x, groups, epsilon, gamma * scale, shift, true)

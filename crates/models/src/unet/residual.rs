@@ -1,11 +1,14 @@
-//! The residual block: `x + conv(dropout(silu(norm(conv(silu(norm(x)))))))`, told the noise label.
+//! The residual block: `r(x) + conv(dropout(silu(norm(conv(r(silu(norm(x))))))))`, told the noise label.
+//!
+//! `r` is the identity, or changes the resolution: the mean of 2x2 pixels, or each pixel repeated in a square of 2x2 (Dhariwal &
+//! Nichol 2021, section 3, <https://arxiv.org/abs/2105.05233>).
 
 use burn::{
     module::Module,
     nn::{Dropout, DropoutConfig, GroupNorm, Linear, conv::Conv2d},
-    tensor::Tensor,
+    tensor::{Tensor, module::avg_pool2d, ops::AvgPoolOptions},
 };
-use tweedie_kernels::{convolved, convolved_plus, normalised};
+use tweedie_kernels::{convolved, convolved_plus, doubled, normalised};
 
 use super::{
     TimeEmbedding, TimeInjection, UNetConfig,
@@ -25,29 +28,61 @@ pub(super) struct ResidualBlock {
     shortcut: Option<Conv2d>,
     #[module(skip)]
     injection: TimeInjection,
+    #[module(skip)]
+    scale: Scale,
+}
+
+/// What a block does to the resolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    Kept,
+    Halved,
+    Doubled,
+}
+
+impl Scale {
+    fn apply(self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Kept => x,
+            Self::Halved => avg_pool2d(x, AvgPoolOptions::new([2, 2])),
+            Self::Doubled => doubled(x),
+        }
+    }
 }
 
 impl ResidualBlock {
     pub(super) fn new(config: &UNetConfig, inputs: usize, outputs: usize, init: &mut Init) -> Self {
+        Self::scaling(config, inputs, outputs, Scale::Kept, init)
+    }
+
+    pub(super) fn scaling(
+        config: &UNetConfig,
+        inputs: usize,
+        outputs: usize,
+        scale: Scale,
+        init: &mut Init,
+    ) -> Self {
         let told = match config.time_injection {
             TimeInjection::Add => outputs,
             TimeInjection::ScaleShift => 2 * outputs,
         };
         Self {
-            norm1: group_norm(config.groups, inputs, init.device()),
+            norm1: group_norm(config, inputs, init.device()),
             conv1: init.convolution(same(inputs, outputs)),
             time: init.linear(TimeEmbedding::outputs(config.base_channels), told),
-            norm2: group_norm(config.groups, outputs, init.device()),
+            norm2: group_norm(config, outputs, init.device()),
             dropout: DropoutConfig::new(config.dropout).init(),
             conv2: init.silent_convolution(same(outputs, outputs)),
             shortcut: (inputs != outputs).then(|| init.convolution(pointwise(inputs, outputs))),
             injection: config.time_injection,
+            scale,
         }
     }
 
     /// `x` is `[batch, inputs, height, width]`, `time` the output of the [`TimeEmbedding`].
     pub(super) fn forward(&self, x: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
-        let h = normalised(&self.norm1, x.clone(), true);
+        let h = self.scale.apply(normalised(&self.norm1, x.clone(), true));
+        let x = self.scale.apply(x);
         let told = self.time.forward(time.clone());
         let h = match self.injection {
             TimeInjection::Add => {

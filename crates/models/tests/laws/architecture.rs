@@ -5,7 +5,7 @@ use tweedie_core::{Backbone, Conditioning};
 use tweedie_models::{ModelError, TimeInjection, UNetConfig};
 use tweedie_testkit::device;
 
-use crate::support::small;
+use crate::support::{kinds, small};
 
 fn parameters(config: &UNetConfig) -> usize {
     config.init(0, &device()).unwrap().num_params()
@@ -37,14 +37,29 @@ fn every_preset_is_valid() {
     );
 }
 
+/// The fields of the first version.
+#[test]
+fn a_description_without_the_later_fields_is_of_the_same_network() {
+    let text = r#"{
+        "channels": 3, "base_channels": 128, "channel_multipliers": [1, 2, 2, 2], "blocks_per_level": 2,
+        "attention_levels": [1], "heads": 1, "groups": 32, "dropout": 0.1, "time_injection": "add"
+    }"#;
+    let found: UNetConfig = serde_json::from_str(text).unwrap();
+    assert_eq!(found, UNetConfig::preset("ddpm-cifar10").unwrap());
+    for kind in kinds() {
+        let text = serde_json::to_string(&kind).unwrap();
+        assert_eq!(serde_json::from_str::<UNetConfig>(&text).unwrap(), kind);
+    }
+}
+
 #[test]
 fn the_output_has_the_shape_of_the_input() {
-    for injection in [TimeInjection::Add, TimeInjection::ScaleShift] {
+    for kind in kinds() {
         let deep = UNetConfig {
             channel_multipliers: vec![1, 2, 1],
             blocks_per_level: 2,
             attention_levels: vec![1],
-            ..small(injection)
+            ..kind
         };
         let network = deep.init(0, &device()).unwrap();
         for shape in [[1, 2, 4, 4], [3, 2, 8, 20], [2, 2, 12, 4]] {
@@ -71,13 +86,17 @@ fn a_size_between_two_multiples_is_refused() {
 #[test]
 fn configurations_that_no_network_can_have_are_refused() {
     type Change = fn(&mut UNetConfig);
-    let cases: [(Change, &str); 14] = [
+    let cases: [(Change, &str); 18] = [
         (|c| c.channels = 0, "channels must be at least 1, found 0"),
         (
             |c| c.blocks_per_level = 0,
             "blocks_per_level must be at least 1, found 0",
         ),
         (|c| c.heads = 0, "heads must be at least 1, found 0"),
+        (
+            |c| c.head_channels = Some(0),
+            "head_channels must be at least 1, found 0",
+        ),
         (|c| c.groups = 0, "groups must be at least 1, found 0"),
         (
             |c| c.base_channels = 0,
@@ -116,6 +135,21 @@ fn configurations_that_no_network_can_have_are_refused() {
                 c.heads = 3;
             },
             "heads (3) must divide the 8 channels of level 1",
+        ),
+        (
+            |c| {
+                c.heads = 3;
+                c.head_channels = Some(5);
+            },
+            "head_channels (5) must divide the 4 channels of level 0",
+        ),
+        (
+            |c| c.norm_epsilon = 0.0,
+            "norm_epsilon must be finite and above 0, found 0",
+        ),
+        (
+            |c| c.norm_epsilon = f64::INFINITY,
+            "norm_epsilon must be finite and above 0, found inf",
         ),
         (|c| c.dropout = 1.0, "dropout must be in [0, 1), found 1"),
         (

@@ -1,14 +1,22 @@
 //! DRUNet: its size and names, the outputs of the reference, and what its lack of biases means.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{DType, Tensor, TensorData, ops::PadMode},
+    module::Module,
+    tensor::{DType, Tensor, ops::PadMode},
 };
+use safetensors::{Dtype, serialize, tensor::TensorView};
 use serde::Deserialize;
+use tempfile::tempdir;
 use tweedie_core::{Backbone, Conditioning, Denoiser, Rng, value_and_vjp};
-use tweedie_models::{Drunet, DrunetConfig};
+use tweedie_models::{
+    Architecture, Drunet, DrunetConfig, ModelError, Network, Pretrained, import, import_names,
+};
 use tweedie_testkit::{assert_close, assert_vjp, device, exact, golden, values};
 
 use crate::support::{disturbed, in_double, weights};
@@ -34,18 +42,8 @@ fn labelled(sigma: &[f64]) -> Conditioning {
 
 #[derive(Deserialize)]
 struct Golden {
-    channels: usize,
-    widths: Vec<usize>,
-    blocks_per_level: usize,
-    weights: BTreeMap<String, Weight>,
     cases: Vec<Case>,
     published: BTreeMap<String, Vec<usize>>,
-}
-
-#[derive(Deserialize)]
-struct Weight {
-    shape: Vec<usize>,
-    data: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -57,78 +55,13 @@ struct Case {
 }
 
 fn reference() -> Golden {
-    golden(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/drunet.json"))
+    golden(data("drunet.json"))
 }
 
-/// The published name of our weight with this path, in a network with so many blocks a level and four levels.
-fn published_name(path: &[String], blocks: usize) -> String {
-    let words: Vec<&str> = path.iter().map(String::as_str).collect();
-    let number = |word: &str| word.parse::<usize>().unwrap();
-    let within = |conv: &str| if conv == "conv1" { 0 } else { 2 };
-    match words[..] {
-        [end @ ("head" | "tail"), "weight"] => format!("m_{end}.weight"),
-        ["body", block, conv, "weight"] => {
-            format!("m_body.{block}.res.{}.weight", within(conv))
-        }
-        ["down", level, "halve", "weight"] => {
-            format!("m_down{}.{blocks}.weight", number(level) + 1)
-        }
-        ["down", level, "blocks", block, conv, "weight"] => {
-            let level = number(level) + 1;
-            format!("m_down{level}.{block}.res.{}.weight", within(conv))
-        }
-        ["up", level, "double", "weight"] => format!("m_up{}.0.weight", 3 - number(level)),
-        ["up", level, "blocks", block, conv, "weight"] => {
-            let (level, block) = (3 - number(level), number(block) + 1);
-            format!("m_up{level}.{block}.res.{}.weight", within(conv))
-        }
-        _ => panic!("an unexpected weight: {words:?}"),
-    }
-}
-
-/// Shapes by published names.
-struct Shapes {
-    path: Vec<String>,
-    blocks: usize,
-    found: BTreeMap<String, Vec<usize>>,
-}
-
-impl ModuleVisitor for Shapes {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = published_name(&self.path, self.blocks);
-        self.found.insert(name, param.val().dims().to_vec());
-    }
-}
-
-/// Puts the weights of the reference in.
-struct Filled<'a> {
-    path: Vec<String>,
-    blocks: usize,
-    weights: &'a BTreeMap<String, Weight>,
-}
-
-impl ModuleMapper for Filled<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let weight = &self.weights[&published_name(&self.path, self.blocks)];
-        let data = TensorData::new(weight.data.clone(), weight.shape.clone());
-        param.map(|x| Tensor::from_data(data.clone(), &x.device()))
-    }
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
 }
 
 #[test]
@@ -136,28 +69,79 @@ fn the_colour_network_is_the_published_one() {
     let config = DrunetConfig::published(3);
     let network = config.init(0, &device()).unwrap();
     assert_eq!(network.num_params(), 32_640_960);
-    let mut shapes = Shapes {
-        path: Vec::new(),
-        blocks: config.blocks_per_level,
-        found: BTreeMap::new(),
+    // A file with the published names, but not the shapes: the refusal lists the shapes that the network needs.
+    let published = reference().published;
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("names.safetensors");
+    let tensors = published.keys().map(|name| {
+        let view = TensorView::new(Dtype::F32, vec![2], &[0; 8]).unwrap();
+        (name.clone(), view)
+    });
+    fs::write(&path, serialize(tensors, None).unwrap()).unwrap();
+    let error = import(&path, Some("drunet-color"), &device()).unwrap_err();
+    let ModelError::Weights {
+        missing,
+        unexpected,
+        mismatched,
+        ..
+    } = error
+    else {
+        panic!("{error}")
     };
-    network.visit(&mut shapes);
-    assert_eq!(shapes.found, reference().published);
+    assert_eq!((missing.len(), unexpected.len()), (0, 0));
+    let needed: BTreeMap<_, _> = mismatched
+        .into_iter()
+        .map(|tensor| (tensor.name, tensor.expected))
+        .collect();
+    assert_eq!(needed, published);
+}
+
+#[test]
+fn the_published_networks_have_names() {
+    for (name, channels) in [("drunet-color", 3), ("drunet-gray", 1)] {
+        assert!(import_names().any(|known| known == name));
+        let error = import(&data("drunet.pth"), Some(name), &device()).unwrap_err();
+        let ModelError::OtherNetwork {
+            found, expected, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        let published = Architecture::Drunet(DrunetConfig::published(channels));
+        assert_eq!(**expected, published);
+        assert_eq!(found.channels(), 1);
+        let text = error.to_string();
+        assert!(text.contains("\"widths\":[2,4,6,8]") && text.contains(name));
+    }
+}
+
+#[test]
+fn the_denoiser_of_a_file_is_the_network_itself() {
+    let model = Pretrained::open(&data("drunet.pth"), &device()).unwrap();
+    let Network::Drunet(network) = import(&data("drunet.pth"), None, &device())
+        .unwrap()
+        .network
+    else {
+        panic!("no DRUNet")
+    };
+    let x = Rng::seeded(2, &device()).normal([2, 1, 9, 16]);
+    let found = values(&model.denoiser().denoise(x.clone(), 0.3));
+    assert_eq!(found, values(&network.denoise(x, 0.3)));
 }
 
 #[test]
 fn outputs_are_those_of_the_reference() {
     let golden = reference();
-    let config = DrunetConfig {
-        channels: golden.channels,
-        widths: golden.widths,
-        blocks_per_level: golden.blocks_per_level,
+    let found = import(&data("drunet.pth"), None, &device()).unwrap();
+    let Network::Drunet(network) = found.network else {
+        panic!("no DRUNet")
     };
-    let network = config.init(0, &device()).unwrap().map(&mut Filled {
-        path: Vec::new(),
-        blocks: config.blocks_per_level,
-        weights: &golden.weights,
-    });
+    let expected = DrunetConfig {
+        channels: 1,
+        widths: vec![2, 4, 6, 8],
+        blocks_per_level: 2,
+    };
+    assert_eq!(*network.config(), expected);
     assert_eq!(golden.cases.len(), 4);
     for Case {
         shape,

@@ -5,12 +5,10 @@ use burn::{
     tensor::{DType, Tensor},
 };
 use tweedie_core::{Backbone, Conditioning, Rng, value_and_vjp};
-use tweedie_models::{TimeInjection, UNetConfig};
+use tweedie_models::{NoiseEmbedding, TimeInjection, UNetConfig};
 use tweedie_testkit::{assert_close, assert_vjp, assert_z, device, values};
 
-use crate::support::{awake, in_double, small, untrained, weights};
-
-const INJECTIONS: [TimeInjection; 2] = [TimeInjection::Add, TimeInjection::ScaleShift];
+use crate::support::{awake, in_double, kinds, small, untrained, weights};
 
 #[test]
 fn weights_depend_on_the_seed_alone() {
@@ -63,8 +61,8 @@ fn weights_are_uniform_with_the_variance_of_glorot() {
 
 #[test]
 fn it_starts_as_zero() {
-    for injection in INJECTIONS {
-        let network = small(injection).init(3, &device()).unwrap();
+    for config in kinds() {
+        let network = config.init(3, &device()).unwrap();
         let x = Rng::seeded(1, &device()).normal([2, 2, 6, 4]);
         let output = network.forward(x.clone(), Conditioning::uniform(12.0, &x));
         assert!(values(&output).iter().all(|&y| y == 0.0));
@@ -73,22 +71,50 @@ fn it_starts_as_zero() {
 
 #[test]
 fn the_label_of_each_row_matters() {
-    for injection in INJECTIONS {
-        let network = awake(&small(injection), &device());
+    for config in kinds() {
+        let network = awake(&config, &device());
         let x = Rng::seeded(1, &device())
             .normal([1, 2, 4, 4])
             .repeat_dim(0, 2);
         let noise = Tensor::from_floats([10.0, 400.0], &device());
         let output = values(&network.forward(x, Conditioning { noise }));
         let change: f64 = (0..32).map(|i| (output[i] - output[32 + i]).abs()).sum();
-        assert!(change > 0.1, "{injection:?}: changed by {change}");
+        assert!(change > 0.1, "{config:?}: changed by {change}");
+    }
+}
+
+/// Networks of equal weights that differ in one choice.
+#[test]
+fn what_has_no_weights_counts_too() {
+    type Change = fn(&mut UNetConfig);
+    let changes: [Change; 3] = [
+        |config| config.head_channels = Some(4),
+        |config| config.noise_embedding = NoiseEmbedding::CosinesFirst,
+        |config| config.norm_epsilon = 0.1,
+    ];
+    let x = Rng::seeded(1, &device()).normal([1, 2, 4, 4]);
+    let run = |config: &UNetConfig| {
+        let label = Conditioning::uniform(40.0, &x);
+        values(&awake(config, &device()).forward(x.clone(), label))
+    };
+    let config = small(TimeInjection::ScaleShift);
+    let before = run(&config);
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut other = config.clone();
+        change(&mut other);
+        let after = run(&other);
+        let difference: f64 = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).sum();
+        assert!(
+            difference > 1e-3,
+            "choice {index} changed it by {difference}"
+        );
     }
 }
 
 #[test]
 fn rows_do_not_see_each_other() {
-    for injection in INJECTIONS {
-        let network = awake(&small(injection), &device());
+    for config in kinds() {
+        let network = awake(&config, &device());
         let x = Rng::seeded(2, &device()).normal([3, 2, 4, 8]);
         let noise = Tensor::from_floats([1.0, 50.0, 900.0], &device());
         let together = network.forward(
@@ -124,8 +150,8 @@ fn the_size_of_the_batch_changes_no_bit() {
 
 #[test]
 fn its_input_gradient_is_that_of_the_difference_quotient() {
-    for injection in INJECTIONS {
-        let network = in_double(awake(&small(injection), &device()));
+    for config in kinds() {
+        let network = in_double(awake(&config, &device()));
         let mut rng = Rng::seeded(4, &device()).with_dtype(DType::F64);
         let [x, direction, v] = [(); 3].map(|()| rng.normal([2, 2, 4, 6]));
         let run = |x: Tensor<4>| {
@@ -133,17 +159,17 @@ fn its_input_gradient_is_that_of_the_difference_quotient() {
             network.forward(x, label)
         };
         let (_, product) = value_and_vjp(x.clone(), run, |_| v.clone());
-        assert_vjp(&format!("{injection:?}"), run, &x, &direction, &v, &product);
+        assert_vjp(&format!("{config:?}"), run, &x, &direction, &v, &product);
     }
 }
 
 #[test]
 fn every_weight_can_be_trained() {
-    for injection in INJECTIONS {
-        let network = awake(&small(injection), &device()).train();
-        assert_eq!(untrained(&network), 0, "{injection:?}");
+    for config in kinds() {
+        let network = awake(&config, &device()).train();
+        assert_eq!(untrained(&network), 0, "{config:?}");
         // The silent layers shield what lies before them, but are trained themselves.
-        let fresh = small(injection).init(1, &device().autodiff()).unwrap();
+        let fresh = config.init(1, &device().autodiff()).unwrap();
         assert!(untrained(&fresh) < weights(&fresh).len());
     }
 }

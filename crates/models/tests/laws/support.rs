@@ -5,7 +5,7 @@ use burn::{
     tensor::{DType, Device, Gradients, Tensor},
 };
 use tweedie_core::{Backbone, Conditioning, Rng};
-use tweedie_models::{TimeInjection, UNet, UNetConfig};
+use tweedie_models::{NoiseEmbedding, Resampling, TimeInjection, UNet, UNetConfig};
 use tweedie_testkit::{device, values};
 
 /// Two levels, attention at both, two heads.
@@ -20,7 +20,30 @@ pub(crate) fn small(time_injection: TimeInjection) -> UNetConfig {
         groups: 2,
         dropout: 0.0,
         time_injection,
+        ..UNetConfig::default()
     }
+}
+
+/// Networks of both injections, as Ho et al. 2020 and as Dhariwal & Nichol 2021 change the resolution.
+pub(crate) fn kinds() -> [UNetConfig; 4] {
+    let adm = UNetConfig {
+        head_channels: Some(2),
+        resampling: Resampling::ResidualBlock,
+        noise_embedding: NoiseEmbedding::CosinesFirst,
+        norm_epsilon: 1e-5,
+        learned_sigma: true,
+        ..small(TimeInjection::ScaleShift)
+    };
+    let padded = UNetConfig {
+        resampling: Resampling::PaddedConvolution,
+        ..small(TimeInjection::Add)
+    };
+    [
+        small(TimeInjection::Add),
+        small(TimeInjection::ScaleShift),
+        adm,
+        padded,
+    ]
 }
 
 struct Disturb {

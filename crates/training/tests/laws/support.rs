@@ -27,6 +27,7 @@ pub(crate) fn small() -> UNetConfig {
         groups: 2,
         dropout: 0.0,
         time_injection: TimeInjection::ScaleShift,
+        ..UNetConfig::default()
     }
 }
 

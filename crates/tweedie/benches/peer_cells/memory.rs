@@ -7,7 +7,7 @@ use std::process::Command;
 use tweedie::burn::tensor::Device;
 use tweedie::core::{Denoiser, NoiseLabel, Parametrisation, ScheduleConfig};
 use tweedie::fidelity::{Dps, Isotropic, Posterior};
-use tweedie::models::{Architecture, ImageDenoiser, ModelConfig, UNetConfig};
+use tweedie::models::{Architecture, ImageDenoiser, ModelConfig, UNet, UNetConfig};
 use tweedie::samplers::DiffusionSampler;
 use tweedie::sde::Reverse;
 use tweedie::solvers::Ddpm;
@@ -85,7 +85,7 @@ fn restore(method: &str, prior: impl Denoiser, shape: [usize; 4], steps: usize, 
     );
 }
 
-fn network(device: &Device) -> ImageDenoiser {
+fn network(device: &Device) -> ImageDenoiser<UNet> {
     let unet = UNetConfig::preset("tiny").expect("a preset");
     let network = unet.init(0, device).expect("a valid preset");
     let config = ModelConfig::new(

@@ -8,7 +8,7 @@ use tweedie::burn::optim::{GradientsParams, ModuleOptimizer};
 use tweedie::burn::tensor::{Device, Tensor};
 use tweedie::core::{Backbone, Conditioning, Rng, value_and_vjp};
 use tweedie::kernels::AdamW;
-use tweedie::models::{DrunetConfig, UNetConfig};
+use tweedie::models::{DrunetConfig, NoiseEmbedding, Resampling, TimeInjection, UNetConfig};
 
 use crate::small_unet::SmallUNet;
 
@@ -79,6 +79,15 @@ pub(crate) const CELLS: &[NetworkCell] = &[
         build: |inputs| gradient(drunet(inputs), inputs, 0.2),
     },
     NetworkCell {
+        name: "adm-64",
+        kind: "network",
+        input: [1, 3, 64, 64],
+        build: |inputs| {
+            let network = adm().init(0, &inputs.device).expect("a valid shape");
+            forward(network, inputs, 1.0)
+        },
+    },
+    NetworkCell {
         name: "ddpm-cifar10-training",
         kind: "training",
         input: [8, 3, 32, 32],
@@ -142,6 +151,26 @@ fn trainable(inputs: &Inputs) -> Device {
 fn drunet(inputs: &Inputs) -> tweedie::models::Drunet {
     let colour = DrunetConfig::published(3);
     colour.init(0, &inputs.device).expect("a valid shape")
+}
+
+/// The network of Dhariwal & Nichol 2021 for images of 64 pixels, as Karras et al. 2022 trained it, without classes.
+fn adm() -> UNetConfig {
+    UNetConfig {
+        channels: 3,
+        base_channels: 192,
+        channel_multipliers: vec![1, 2, 3, 4],
+        blocks_per_level: 3,
+        attention_levels: vec![1, 2, 3],
+        heads: 1,
+        head_channels: Some(64),
+        groups: 32,
+        dropout: 0.1,
+        time_injection: TimeInjection::ScaleShift,
+        resampling: Resampling::ResidualBlock,
+        noise_embedding: NoiseEmbedding::CosinesFirst,
+        norm_epsilon: 1e-5,
+        learned_sigma: false,
+    }
 }
 
 fn forward<N: Backbone + Module + 'static>(network: N, inputs: &Inputs, largest: f64) -> Network {
