@@ -1,6 +1,6 @@
 """The network cells of `cargo xtask bench --peer` in PyTorch; README.md says what a cell is.
 
-The networks are those of our side, layer by layer and name by name, in single precision and run eagerly.
+The networks are those of our side, layer by layer and, but for deepinv's own, name by name, in single precision and run eagerly.
 """
 
 import math
@@ -9,6 +9,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+from deepinv.models import ADMUNet
 from torch import nn
 
 # How long one question may be answered for, in seconds; one call at least is timed.
@@ -254,6 +255,16 @@ class Drunet(nn.Module):
         return self.tail(x)
 
 
+class Adm(ADMUNet):
+    """The network of Dhariwal & Nichol 2021 for images of 64 pixels, as deepinv ships it."""
+
+    def __init__(self):
+        super().__init__(pretrained=None)
+
+    def forward(self, x, labels):
+        return self.forward_unet(x, labels)
+
+
 def forward(network, x, labels):
     network.eval()
 
@@ -296,6 +307,7 @@ CELLS = {
     "drunet-64": (Drunet, (1, 3, 64, 64), 0.2, forward, "network"),
     "drunet-256": (Drunet, (1, 3, 256, 256), 0.2, forward, "network"),
     "drunet-64-gradient": (Drunet, (1, 3, 64, 64), 0.2, gradient, "network"),
+    "adm-64": (Adm, (1, 3, 64, 64), 1.0, forward, "network"),
     "ddpm-cifar10-training": (DdpmUNet, (8, 3, 32, 32), 1000.0, training, "training"),
 }
 
