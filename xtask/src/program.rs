@@ -8,7 +8,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// The verbs of the program, passed on as they are.
-pub(crate) const VERBS: &[&str] = &["train", "sample", "restore", "mcmc", "reproduce"];
+pub(crate) const VERBS: &[&str] = &["train", "sample", "restore", "mcmc", "convert", "reproduce"];
 
 /// The package of the examples.
 const EXAMPLES: &str = "tweedie-examples";

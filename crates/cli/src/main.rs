@@ -9,6 +9,7 @@
     reason = "a program talks to its terminal"
 )]
 
+mod convert;
 mod device;
 mod failure;
 mod interrupt;
@@ -60,6 +61,7 @@ enum Verb {
     Sample(sample::Arguments),
     Restore(restore::Arguments),
     Mcmc(mcmc::Arguments),
+    Convert(convert::Arguments),
     Reproduce(reproduce::Arguments),
 }
 
@@ -70,6 +72,7 @@ impl Verb {
             Self::Sample(arguments) => sample::run(&arguments, device),
             Self::Restore(arguments) => restore::run(&arguments, device),
             Self::Mcmc(arguments) => mcmc::run(&arguments, device),
+            Self::Convert(arguments) => convert::run(&arguments),
             Self::Reproduce(arguments) => reproduce::run(&arguments),
         }
     }

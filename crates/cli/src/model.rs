@@ -1,22 +1,211 @@
 //! The model that the user names, or the one inside the program.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use clap::{Args, ValueEnum};
 use tweedie::{
     burn::tensor::Device,
-    models::{MODEL_FILE, ModelError, Pretrained},
+    core::{Denoiser, Padded, Schedule, SelfEnsemble, Tiled},
+    models::{Architecture, MODEL_FILE, ModelConfig, ModelError, Precision, Pretrained},
     training::{CHECKPOINTS_FOLDER, Checkpoint, TrainingError},
 };
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 
 /// Where the shipped model was made, as shown to users.
 const SHIPPED: &str = "the shipped checkpoint checkpoints/phantoms";
 
-/// Opens `checkpoint`: a model folder, or the folder of a training run, of which the newest checkpoint is taken. Without one
-/// it is the model that the program carries: a small denoiser of 32-pixel phantoms.
-pub(crate) fn open(checkpoint: Option<&Path>, device: &Device) -> Outcome<(Pretrained, String)> {
-    let Some(folder) = checkpoint else {
+/// How far, relatively, a noise level may be from the only one of a network.
+const SAME_LEVEL: f64 = 1e-3;
+
+/// The model and how it is run.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A model folder; the folder of a training run, of which the newest checkpoint is taken; a file of weights (.pth, .pt or
+    /// .safetensors) of a published network; or a folder of diffusers. The default is the model that the program carries:
+    /// 32-pixel phantoms.
+    #[arg(long, value_name = "PATH")]
+    checkpoint: Option<PathBuf>,
+    /// The network of a file of weights, where its tensors do not say it all; docs/models.md lists the names.
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    arch: Option<String>,
+    /// The numbers that the network computes with; its norms and softmax have single precision always.
+    #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
+    precision: PrecisionName,
+    /// Denoise images in tiles of so many pixels on each side, for images that are larger than memory.
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    tile: Option<u32>,
+    /// How many pixels two tiles share; half of that is blended.
+    #[arg(long, default_value_t = 32, value_name = "PIXELS", requires = "tile")]
+    tile_overlap: u32,
+    /// Average the network over the eight symmetries of the square, at eight times the cost.
+    #[arg(long)]
+    self_ensemble: bool,
+}
+
+/// A precision by its name on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum PrecisionName {
+    #[default]
+    F32,
+    F16,
+    Bf16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::F16 => Self::F16,
+            PrecisionName::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// An opened model.
+pub(crate) struct Model {
+    /// Where it came from and how it is run.
+    pub(crate) name: String,
+    pretrained: Pretrained,
+    denoiser: Box<dyn Denoiser>,
+}
+
+/// A noise level that the network was not trained for.
+#[derive(Debug, thiserror::Error)]
+enum LevelError {
+    #[error(
+        "the network denoises at the level {only} alone (in units of pixels in [0, 1]), and a diffusion needs all levels: such a \
+         network can be a prior of `mcmc --prior model --sigma {only}`"
+    )]
+    All { only: f64 },
+    #[error("the network denoises at the level {only} alone, found {found}: use --sigma {only}")]
+    One { only: f64, found: f64 },
+}
+
+/// Tiles that a network would halve elsewhere than the whole image.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--tile and --tile-overlap must be multiples of {multiple} for this network, found {tile} and {overlap}"
+)]
+struct OffGrid {
+    multiple: usize,
+    tile: usize,
+    overlap: usize,
+}
+
+impl Arguments {
+    /// Opens the model.
+    pub(crate) fn open(&self, device: &Device) -> Outcome<Model> {
+        let (pretrained, name) = open(self.checkpoint.as_deref(), self.arch.as_deref(), device)?;
+        let pretrained = pretrained.with_precision(self.precision.into())?;
+        if self.arch.is_none() && told_no_level(pretrained.config()) {
+            eprintln!(
+                "note: {name} does not say its noise level and is taken for a blind network; --arch NAME would say"
+            );
+        }
+        let denoiser = self.arranged(&pretrained)?;
+        Ok(Model {
+            name: name + &self.manner(),
+            pretrained,
+            denoiser,
+        })
+    }
+
+    /// The network in tiles, and averaged over symmetries.
+    fn arranged(&self, model: &Pretrained) -> Outcome<Box<dyn Denoiser>> {
+        let whole = model.denoiser().clone();
+        let denoiser: Box<dyn Denoiser> = match self.tile {
+            None => Box::new(whole),
+            Some(tile) => {
+                let (tile, overlap) = (tile as usize, self.tile_overlap as usize);
+                let multiple = model.config().architecture.multiple();
+                if !(tile.is_multiple_of(multiple) && overlap.is_multiple_of(multiple)) {
+                    return Err(Failure::usage(OffGrid {
+                        multiple,
+                        tile,
+                        overlap,
+                    }));
+                }
+                let inner = Tiled::new(whole, [tile; 2], overlap).map_err(Failure::usage)?;
+                // So that all tiles lie on the grid on which the network halves an image.
+                Box::new(Padded { inner, multiple })
+            }
+        };
+        Ok(if self.self_ensemble {
+            Box::new(SelfEnsemble { inner: denoiser })
+        } else {
+            denoiser
+        })
+    }
+
+    /// What differs from the network as it is.
+    fn manner(&self) -> String {
+        let mut words = String::new();
+        if let Some(arch) = &self.arch {
+            words += &format!(" as {arch}");
+        }
+        if self.precision != PrecisionName::F32 {
+            words += &format!(", {}", Precision::from(self.precision));
+        }
+        if let Some(tile) = self.tile {
+            words += &format!(", in tiles of {tile} that share {}", self.tile_overlap);
+        }
+        if self.self_ensemble {
+            words += ", averaged over symmetries";
+        }
+        words
+    }
+}
+
+impl Model {
+    /// What the network is.
+    pub(crate) fn config(&self) -> &ModelConfig {
+        self.pretrained.config()
+    }
+
+    /// Of images in [0, 1].
+    pub(crate) fn denoiser(&self) -> &dyn Denoiser {
+        self.denoiser.as_ref()
+    }
+
+    /// The schedule of a diffusion, refused where the network knows one noise level only.
+    pub(crate) fn schedule(&self) -> Outcome<Arc<dyn Schedule>> {
+        match self.config().unit_range_sigma() {
+            None => Ok(self.pretrained.schedule()),
+            Some(only) => Err(Failure::usage(LevelError::All { only })),
+        }
+    }
+
+    /// Refuses a noise level where the network knows another one only.
+    pub(crate) fn check_level(&self, sigma: f64) -> Outcome<()> {
+        match self.config().unit_range_sigma() {
+            Some(only) if (sigma / only - 1.0).abs() > SAME_LEVEL => {
+                Err(Failure::usage(LevelError::One { only, found: sigma }))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the network must know its noise level by itself, and nobody knows it.
+fn told_no_level(config: &ModelConfig) -> bool {
+    let alone = matches!(
+        config.architecture,
+        Architecture::Dncnn(_) | Architecture::PlainUNet(_)
+    );
+    alone && config.only_sigma.is_none()
+}
+
+/// The model at `checkpoint`, called `arch` if it has a name, and its place; without one that of the program.
+pub(crate) fn open(
+    checkpoint: Option<&Path>,
+    arch: Option<&str>,
+    device: &Device,
+) -> Outcome<(Pretrained, String)> {
+    let Some(path) = checkpoint else {
         let model = Pretrained::from_bytes(
             SHIPPED,
             include_str!("../../../checkpoints/phantoms/model.json"),
@@ -25,20 +214,27 @@ pub(crate) fn open(checkpoint: Option<&Path>, device: &Device) -> Outcome<(Pretr
         )?;
         return Ok((model, SHIPPED.into()));
     };
-    let folder = model_folder(folder)?;
-    let model = Pretrained::open(&folder, device)?;
-    Ok((model, folder.display().to_string()))
+    let (model, place) = match arch {
+        Some(name) => (Pretrained::import(path, Some(name), device)?, path.into()),
+        None => {
+            let place = place(path)?;
+            (Pretrained::open(&place, device)?, place)
+        }
+    };
+    Ok((model, place.display().to_string()))
 }
 
-fn model_folder(folder: &Path) -> Outcome<PathBuf> {
-    if folder.join(MODEL_FILE).exists() {
-        return Ok(folder.into());
+/// The file or the folder of the model that `path` leads to.
+fn place(path: &Path) -> Outcome<PathBuf> {
+    let holds = |name: &str| path.join(name).exists();
+    if !path.is_dir() || [MODEL_FILE, "config.json", "unet"].into_iter().any(holds) {
+        return Ok(path.into());
     }
-    match Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER)) {
+    match Checkpoint::latest(&path.join(CHECKPOINTS_FOLDER)) {
         Ok(checkpoint) => Ok(checkpoint.folder().into()),
         Err(TrainingError::NoCheckpoint { .. }) => Err(ModelError::NoModel {
-            folder: folder.into(),
-            expected: "model.json, or checkpoints/step-NNNNNNNN of a training run",
+            folder: path.into(),
+            expected: "model.json, config.json of diffusers, or checkpoints/step-NNNNNNNN of a training run",
         }
         .into()),
         Err(error) => Err(error.into()),

@@ -31,10 +31,8 @@ const STRIPS: usize = 4;
 /// memory, never an image.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// A model folder, or the folder of a training run, of which the newest checkpoint is taken. The default is the model
-    /// that the program carries: 32-pixel phantoms.
-    #[arg(long, value_name = "DIR")]
-    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    model: model::Arguments,
     /// How many images.
     #[arg(long, default_value_t = 16, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
@@ -63,7 +61,8 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let device = device.open()?;
-    let (model, name) = model::open(arguments.checkpoint.as_deref(), &device)?;
+    let model = arguments.model.open(&device)?;
+    let schedule = model.schedule()?;
     let channels = model.config().architecture.channels();
     let [height, width] = match arguments.size {
         Some(size) => [size as usize; 2],
@@ -71,12 +70,10 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     };
     let prior = Counted::new(model.denoiser());
     let denoiser = Clipped::unit(&prior);
-    let sampler = arguments
-        .method
-        .sampler(model.schedule(), Box::new(denoiser))?;
+    let sampler = arguments.method.sampler(schedule, Box::new(denoiser))?;
     println!(
-        "{} samples of {height} x {width} pixels from {name}",
-        arguments.samples
+        "{} samples of {height} x {width} pixels from {}",
+        arguments.samples, model.name
     );
 
     let config = DrawConfig::new(arguments.samples as usize, arguments.batch_size as usize);

@@ -8,7 +8,7 @@ use tweedie::mcmc::{ChainConfig, StopRule};
 
 use crate::{
     method::{non_negative, positive},
-    problem,
+    model, problem,
 };
 
 /// A prior by its name on the command line.
@@ -109,9 +109,8 @@ pub(crate) struct Arguments {
     /// the data term unless given.
     #[arg(long, value_name = "L", value_parser = positive)]
     pub(crate) lambda: Option<f64>,
-    /// Prior model: a model folder, or the folder of a training run. The default is the model that the program carries.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: model::Arguments,
     /// How the chains move.
     #[arg(long, value_enum, default_value = "sk-rock", value_name = "NAME")]
     pub(crate) kernel: KernelName,

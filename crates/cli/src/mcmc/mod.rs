@@ -8,7 +8,7 @@ mod report;
 mod target;
 mod traces;
 
-use tweedie::{burn::tensor::Device, fidelity::Smooth, models::Pretrained};
+use tweedie::{burn::tensor::Device, fidelity::Smooth};
 
 pub(crate) use arguments::Arguments;
 use arguments::Classical;
@@ -16,7 +16,9 @@ use job::Run;
 use kernel::Recipe;
 use report::Setting;
 
-use crate::{device::DeviceName, failure::Outcome, model, problem::Problem, sheet::make_folder};
+use crate::{
+    device::DeviceName, failure::Outcome, model::Model, problem::Problem, sheet::make_folder,
+};
 
 /// Height and width of a phantom where no model says otherwise.
 const PHANTOM: [usize; 2] = [64, 64];
@@ -24,8 +26,7 @@ const PHANTOM: [usize; 2] = [64, 64];
 /// What is known of images.
 enum Known {
     Classical(Classical),
-    /// With the place it came from.
-    Learnt(Box<Pretrained>, String),
+    Learnt(Model),
 }
 
 /// Runs the verb.
@@ -35,8 +36,9 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let known = match arguments.prior.classical() {
         Some(kind) => Known::Classical(kind),
         None => {
-            let (model, name) = model::open(arguments.checkpoint.as_deref(), &device)?;
-            Known::Learnt(Box::new(model), name)
+            let model = arguments.model.open(&device)?;
+            model.check_level(arguments.sigma)?;
+            Known::Learnt(model)
         }
     };
     let problem = pose(arguments, &known, &device)?;
@@ -47,9 +49,9 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
             let prior = target::classical(*kind, arguments, problem.image_shape, lambda)?;
             (prior, None)
         }
-        Known::Learnt(model, name) => (
+        Known::Learnt(model) => (
             target::learnt(arguments, model.denoiser())?,
-            Some(name.clone()),
+            Some(model.name.clone()),
         ),
     };
     make_folder(&arguments.out)?;
@@ -76,7 +78,7 @@ fn pose(arguments: &Arguments, known: &Known, device: &Device) -> Outcome<Proble
     let posed = &arguments.problem;
     match known {
         Known::Classical(_) => Problem::pose(posed, PHANTOM, |_| Ok(()), device),
-        Known::Learnt(model, _) => {
+        Known::Learnt(model) => {
             let config = model.config();
             let fits = |[channels, height, width]: [usize; 3]| {
                 Ok(config.check_image(channels, height, width)?)

@@ -52,8 +52,8 @@ const PROBLEMS: [(&str, OperatorConfig); 3] = [
 /// Restore handwritten test digits by several methods: quality of the mean, coverage, evaluations and time
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// A model folder or a training run on digits.
-    #[arg(long, value_name = "DIR")]
+    /// A model of digits: a model folder, a training run or a file of weights.
+    #[arg(long, value_name = "PATH")]
     checkpoint: PathBuf,
     /// The folder of the data set, of which the test split is read.
     #[arg(long, value_name = "DIR")]
@@ -117,7 +117,7 @@ struct Restored {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     let device = Device::flex();
-    let (model, name) = model::open(Some(&arguments.checkpoint), &device)?;
+    let (model, name) = model::open(Some(&arguments.checkpoint), None, &device)?;
     let truth = digits(arguments, &device)?;
     println!(
         "{} digits of the test split, {name}, noise {}",

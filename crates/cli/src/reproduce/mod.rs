@@ -1,10 +1,12 @@
 //! `tweedie reproduce`: experiments whose answer is known or published, run again with the methods of this program.
 
 mod chains;
+mod denoising;
 mod digits;
 mod gaussian_w2;
 mod gmm;
 mod levy;
+mod mnist_ddpm;
 mod probe;
 mod selection;
 mod toy;
@@ -28,6 +30,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Experiment {
     Deblur(chains::deblur::Arguments),
+    Denoising(denoising::Arguments),
     Digits(digits::Arguments),
     #[command(name = "gaussian-w2")]
     GaussianW2(gaussian_w2::Arguments),
@@ -36,6 +39,8 @@ enum Experiment {
     Gmm(gmm::Arguments),
     #[command(name = "mcmc-toy")]
     ChainsToy(chains::toy::Arguments),
+    #[command(name = "mnist-ddpm")]
+    MnistDdpm(mnist_ddpm::Arguments),
     #[command(name = "sk-rock")]
     SkRock(chains::sk_rock::Arguments),
     Toy(toy::Arguments),
@@ -44,11 +49,13 @@ enum Experiment {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.experiment {
         Experiment::Deblur(arguments) => chains::deblur::run(arguments)?,
+        Experiment::Denoising(arguments) => denoising::run(arguments)?,
         Experiment::Digits(arguments) => digits::run(arguments)?,
         Experiment::GaussianW2(arguments) => gaussian_w2::run(arguments)?,
         Experiment::Levy(arguments) => levy::run(arguments)?,
         Experiment::Gmm(arguments) => gmm::run(arguments)?,
         Experiment::ChainsToy(arguments) => chains::toy::run(arguments)?,
+        Experiment::MnistDdpm(arguments) => mnist_ddpm::run(arguments)?,
         Experiment::SkRock(arguments) => chains::sk_rock::run(arguments)?,
         Experiment::Toy(arguments) => toy::run(arguments)?,
     }

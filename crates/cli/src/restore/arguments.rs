@@ -7,6 +7,7 @@ use tweedie::samplers::{DrawConfig, SampleError};
 
 use crate::{
     method::{Method, positive},
+    model,
     posterior::MethodName,
     problem,
 };
@@ -20,10 +21,8 @@ use crate::{
 /// In std.png black is 0 and pale yellow the largest standard deviation, which report.json gives in units of pixels in [0, 1].
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// A model folder, or the folder of a training run, of which the newest checkpoint is taken. The default is the model
-    /// that the program carries: 32-pixel phantoms.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: model::Arguments,
     #[command(flatten)]
     pub(crate) problem: problem::Arguments,
     /// How the measurement guides the samples.

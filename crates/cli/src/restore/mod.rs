@@ -17,7 +17,6 @@ use report::Report;
 use crate::{
     device::DeviceName,
     failure::{Failure, Outcome},
-    model,
     overview::{self, painted},
     posterior::Recipe,
     problem::{self, Problem},
@@ -31,7 +30,8 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let config = arguments.draw_config().map_err(Failure::usage)?;
     let device_name = device.name();
     let device = device.open()?;
-    let (model, model_name) = model::open(arguments.checkpoint.as_deref(), &device)?;
+    let model = arguments.model.open(&device)?;
+    let schedule = model.schedule()?;
     let fits = |[channels, height, width]: [usize; 3]| {
         Ok(model.config().check_image(channels, height, width)?)
     };
@@ -39,13 +39,13 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let problem = Problem::pose(posed, model.config().image_size, fits, &device)?;
     make_folder(&arguments.out)?;
     println!(
-        "{}: {} with {model_name}",
+        "{}: {} with {}",
         problem.name,
-        arguments.summary()
+        arguments.summary(),
+        model.name
     );
 
     let prior = Counted::new(model.denoiser());
-    let schedule = model.schedule();
     let recipe = Recipe {
         method: arguments.method_name,
         settings: arguments.settings.as_deref(),
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         &draws,
         interval.as_ref(),
         report::Run {
-            checkpoint: model_name,
+            checkpoint: model.name.clone(),
             device: device_name,
             evaluations: prior.evaluations(),
             seconds: start.elapsed().as_secs_f64(),

@@ -4,12 +4,14 @@
 
 mod bad_input;
 mod data;
+mod denoising;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/failure.rs"]
 mod failure;
 mod gmm;
 mod levy;
 mod mcmc;
+mod models;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/reproduce/probe.rs"]
 mod probe;
