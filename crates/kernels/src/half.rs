@@ -11,7 +11,7 @@ use crate::simd::{Simd, Task};
 /// Numbers of a parallel piece of work.
 const PIECE: usize = 1 << 15;
 
-/// A type of 16 bits: [`f16`] or [`bf16`].
+/// A type of 16 bits: [`struct@f16`] or [`bf16`].
 pub trait Half: Copy + Send + Sync + Bits {}
 
 impl Half for f16 {}

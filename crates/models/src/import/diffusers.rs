@@ -372,6 +372,6 @@ fn optional(value: &Value) -> Option<Option<usize>> {
 
 /// Whether a value is what a text of JSON says; 1.0 is 1.
 fn is_equal(found: &Value, expected: &str) -> bool {
-    found.to_string() == expected
-        || (found.is_f64() && found.as_f64() == expected.parse::<f64>().ok())
+    let text = found.to_string();
+    text == expected || (found.is_f64() && found.as_f64() == expected.parse::<f64>().ok())
 }
