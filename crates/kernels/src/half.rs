@@ -66,8 +66,8 @@ impl Bits for f16 {
         } else {
             normal
         };
-        // From 65520 on, halfway to what would be the next number.
-        let at_most = if magnitude >= 0x477f_f000 {
+        // From 65520 on, halfway to what would be the next number, that mantissa overflows too, to infinity.
+        let at_most = if magnitude >= (127 + 16) << 23 {
             0x7c00
         } else {
             finite

@@ -41,9 +41,11 @@ impl Denoiser for Local {
     }
 }
 
+/// What is no number is larger than all.
 fn largest_difference(a: &Tensor<4>, b: &Tensor<4>) -> f64 {
     let pairs = values(a).into_iter().zip(values(b));
-    pairs.fold(0.0, |most, (a, b)| most.max((a - b).abs()))
+    let differences = pairs.map(|(a, b)| (a - b).abs());
+    differences.max_by(f64::total_cmp).unwrap()
 }
 
 /// What the tiles change, at most.
@@ -101,21 +103,37 @@ fn the_weights_sum_to_one_whatever_the_tiles() {
 }
 
 #[test]
-fn tiles_lie_inside_and_small_images_are_whole() {
-    let sizes = std::sync::Mutex::new(Vec::new());
+fn tiles_lie_where_they_should_and_small_images_are_whole() {
+    // The size of each tile, and where it starts: the pixels are numbered.
+    let seen = std::sync::Mutex::new(Vec::new());
     let noting = DenoiserFn::new(|x: Tensor<4>, _| {
-        sizes.lock().unwrap().push(x.dims());
+        seen.lock().unwrap().push((x.dims(), values(&x)[0]));
         x
     });
     let tiled = Tiled::new(noting, [8, 10], 4).unwrap();
-    tiled.denoise(image([2, 3, 7, 10], 3), 1.0);
-    assert_eq!(sizes.lock().unwrap().split_off(0), [[2, 3, 7, 10]]);
-    // Rows at 0, 4, 6, columns at 0, 6, 11.
-    tiled.denoise(image([1, 1, 14, 21], 3), 1.0);
-    assert_eq!(sizes.lock().unwrap().split_off(0), [[1, 1, 8, 10]; 9]);
+    let tiles = |shape: [usize; 4]| {
+        let pixels: Vec<f64> = (0..shape.iter().product())
+            .map(|i: usize| i as f64)
+            .collect();
+        tiled.denoise(exact::<4>(&pixels, shape), 1.0);
+        seen.lock().unwrap().split_off(0)
+    };
+    assert_eq!(tiles([2, 3, 7, 10]), [([2, 3, 7, 10], 0.0)]);
+    let expected = |size: [usize; 2], rows: &[usize], columns: &[usize], width: usize| {
+        let starts = rows
+            .iter()
+            .flat_map(|row| columns.iter().map(move |column| row * width + column));
+        let tile = [1, 1, size[0], size[1]];
+        starts.map(|start| (tile, start as f64)).collect::<Vec<_>>()
+    };
+    // The last one moved inside, and where it needs no moving.
+    let moved = expected([8, 10], &[0, 4, 6], &[0, 6, 11], 21);
+    assert_eq!(tiles([1, 1, 14, 21]), moved);
+    let even = expected([8, 10], &[0, 4, 8], &[0, 6, 12], 22);
+    assert_eq!(tiles([1, 1, 16, 22]), even);
     // Less than a tile along one axis.
-    tiled.denoise(image([1, 1, 5, 14], 3), 1.0);
-    assert_eq!(sizes.lock().unwrap().split_off(0), [[1, 1, 5, 10]; 2]);
+    let row = expected([5, 10], &[0], &[0, 4], 14);
+    assert_eq!(tiles([1, 1, 5, 14]), row);
 }
 
 /// The tiles of a turned image come in another order.

@@ -101,7 +101,12 @@ fn error(
         .iter()
         .zip(NOISY)
         .map(|(found, x)| (found - posterior_mean(x, sigma)).abs());
-    errors.fold(0.0, f64::max)
+    largest(errors)
+}
+
+/// What is no number is larger than all.
+fn largest(errors: impl Iterator<Item = f64>) -> f64 {
+    errors.max_by(f64::total_cmp).unwrap()
 }
 
 fn level_at(schedule: &dyn Schedule, t: f64) -> (f64, f64) {

@@ -5,10 +5,11 @@ use burn::nn::{GroupNormConfig, PaddingConfig2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{DType, Tensor, bf16, f16};
 use tweedie_kernels::half::{Half, narrowed, widened};
-use tweedie_kernels::{self as kernels, Level};
+use tweedie_kernels::{self as kernels, Level, Mode, set_mode};
 use tweedie_testkit::{device, values};
 
 use crate::layers::{normal, with_gradients};
+use crate::routing::is_alone;
 
 /// The two types, and the relative error of a rounding.
 const TYPES: [(DType, f64); 2] = [(DType::F16, 1.0 / 2048.0), (DType::BF16, 1.0 / 256.0)];
@@ -59,6 +60,9 @@ fn hard(numbers: impl Iterator<Item = f32>) -> Vec<f32> {
         f32::MAX,
         f32::INFINITY,
         f32::NAN,
+        // Those whose bits a rounding would make infinity, and zero.
+        f32::from_bits(0x7f80_0001),
+        f32::from_bits(0x7fff_ffff),
         1e-40,
     ];
     all.extend(ends.iter().flat_map(|x| [*x, -x]));
@@ -123,9 +127,17 @@ fn inputs() -> [Tensor<4>; 2] {
     [normal([2, 8, 6, 10], 1), normal([8, 8, 3, 3], 2)]
 }
 
-/// As the layer in single precision on the same rounded numbers, rounded once more.
+/// As the layer in single precision on the same rounded numbers, rounded once more; in memory of their order or not.
 fn assert_rounded(name: &str, layer: Layer, dtype: DType, unit: f64) {
-    let [x, w] = inputs().map(|tensor| tensor.cast(dtype));
+    let straight = inputs().map(|tensor| tensor.cast(dtype));
+    let turned = straight.clone().map(|tensor| tensor.swap_dims(2, 3));
+    for inputs in [straight, turned] {
+        assert_rounded_of(inputs, name, layer, unit);
+    }
+}
+
+fn assert_rounded_of([x, w]: [Tensor<4>; 2], name: &str, layer: Layer, unit: f64) {
+    let dtype = x.dtype();
     let found = layer(x.clone(), w.clone());
     assert_eq!(found.dtype(), dtype, "{name}");
     let expected = layer(x.cast(DType::F32), w.cast(DType::F32));
@@ -231,6 +243,69 @@ fn norms_and_softmax_do_not_overflow() {
     assert_eq!(largest, 1.0);
     let y = kernels::attention(x.repeat_dim(1, 3).reshape([1, 12, 64]), 1);
     assert!(values(&y).into_iter().all(f64::is_finite));
+}
+
+/// What a rounding of the map, or of a sum, to either type would take.
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "gradients with respect to parameters are what is tested"
+)]
+fn the_map_of_a_norm_and_its_gradients_are_not_rounded() {
+    for (dtype, _) in TYPES {
+        for (scale, shift) in [(1.0001, -1.0), (1.0, -0.9999)] {
+            // Normalised, 1 and -1.
+            let x = Tensor::<4>::from_data([[[[3.0, 1.0]]]], (&device(), dtype));
+            let map = [scale, shift].map(|value| Tensor::<2>::full([1, 1], value, &device()));
+            let norm = |x, [scale, shift]: [Tensor<2>; 2]| {
+                kernels::group_norm(x, 1, 1e-12, scale, shift, false)
+            };
+            let close = |y: &Tensor<4>| (values(y)[0] - 1e-4).abs() < 1e-6;
+            assert!(close(&norm(x.clone(), map.clone())), "{dtype:?}");
+
+            let map = map.map(|tensor| tensor.autodiff().detach().require_grad());
+            let x = x.autodiff().detach().require_grad();
+            let y = norm(x.clone(), map.clone());
+            assert!(close(&y.clone().without_autodiff()), "{dtype:?}");
+            let small = 2.0_f64.powi(-12);
+            let cotangent = Tensor::<4>::from_data([[[[1.0, -small]]]], (&device(), dtype));
+            let gradients = (y * cotangent.autodiff()).sum().backward();
+            let [scale, shift] = map.map(|tensor| tensor.grad(&gradients).unwrap());
+            assert_eq!([scale.dtype(), shift.dtype()], [DType::F32; 2]);
+            assert_eq!(values(&scale), [1.0 + small]);
+            assert_eq!(values(&shift), [1.0 - small]);
+            assert_eq!(x.grad(&gradients).unwrap().dtype(), dtype);
+        }
+    }
+}
+
+/// Also where burn's own operations compute them.
+#[test]
+fn norms_and_softmax_without_the_kernels_are_those_of_single_precision() {
+    let test = "half::norms_and_softmax_without_the_kernels_are_those_of_single_precision";
+    if !is_alone(test) {
+        return;
+    }
+    set_mode(Mode::Off);
+    for (dtype, unit) in TYPES {
+        for (name, layer) in LAYERS {
+            if ["norm", "attention"].contains(&name) {
+                assert_rounded(name, layer, dtype, unit);
+            }
+        }
+    }
+    norms_and_softmax_do_not_overflow();
+    the_map_of_a_norm_and_its_gradients_are_not_rounded();
+}
+
+/// A type beside another is refused, as by burn.
+#[test]
+#[should_panic]
+fn a_single_bias_for_half_images_is_refused() {
+    let [x, w] = inputs().map(|tensor| tensor.cast(DType::F16));
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    let bias = Tensor::ones([1, 8], &device());
+    kernels::conv2d(x, w, Some(bias), options);
 }
 
 /// A type beside another is refused, as by burn.

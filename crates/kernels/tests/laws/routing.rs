@@ -448,19 +448,26 @@ fn each_pass_runs_the_fastest_algorithm_for_it() {
 
 const OWN_PROCESS: &str = "TWEEDIE_KERNELS_OWN_PROCESS";
 
-/// A mode is that of the process, so this test is one of its own.
+/// Whether this is the process of this test alone, which one that sets the mode needs; if not, that process is run.
+pub(crate) fn is_alone(test: &str) -> bool {
+    if std::env::var_os(OWN_PROCESS).is_some() {
+        return true;
+    }
+    let this = std::env::current_exe().unwrap();
+    let test = ["--exact", test, "--nocapture"];
+    let child = Command::new(this).args(test).env(OWN_PROCESS, "1").output();
+    let child = child.unwrap();
+    let says = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(
+        child.status.success() && says.contains("1 passed"),
+        "{says}"
+    );
+    false
+}
+
 #[test]
 fn the_mode_is_obeyed() {
-    if std::env::var_os(OWN_PROCESS).is_none() {
-        let this = std::env::current_exe().unwrap();
-        let test = ["--exact", "routing::the_mode_is_obeyed", "--nocapture"];
-        let child = Command::new(this).args(test).env(OWN_PROCESS, "1").output();
-        let child = child.unwrap();
-        let says = String::from_utf8_lossy(&child.stdout).into_owned();
-        assert!(
-            child.status.success() && says.contains("1 passed"),
-            "{says}"
-        );
+    if !is_alone("routing::the_mode_is_obeyed") {
         return;
     }
     let (x, w) = (normal([1, 32, 16, 16], 29), normal([32, 32, 3, 3], 30));
