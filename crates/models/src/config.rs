@@ -8,7 +8,7 @@ use tweedie_core::{
     Schedule, ScheduleConfig, UnitRange,
 };
 
-use crate::{Architecture, ModelError, Network, import::Layout, unet::published::edm};
+use crate::{Architecture, ModelError, Network, checks, import::Layout, unet::published::edm};
 
 /// Name of the file with the [`ModelConfig`] in a model folder.
 pub const MODEL_FILE: &str = "model.json";
@@ -49,6 +49,23 @@ impl Pixels {
 ///
 /// The network itself sees images in [-1, 1], or what `pixels` says: `schedule`, `label`, `parametrisation` and `only_sigma` are
 /// in those units.
+///
+/// A checkpoint of another program does not say all of this; what it does not say, [`import`](crate::import()) takes to be as in the
+/// published network of its kind. For a network that was trained with another schedule, or that takes whole steps only, put it
+/// right before anything is made of it:
+///
+/// ```no_run
+/// use burn::tensor::Device;
+/// use tweedie_core::{NoiseLabel, ScheduleConfig};
+///
+/// # fn main() -> Result<(), tweedie_models::ModelError> {
+/// let mut found = tweedie_models::import("cosine.pt".as_ref(), None, &Device::flex())?;
+/// found.config.schedule = ScheduleConfig::DdpmCosine { steps: 4000, offset: 0.008, beta_cap: 0.999 };
+/// found.config.label = NoiseLabel::NearestStep { steps: 4000 };
+/// found.save("cosine.safetensors".as_ref())?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// ```
 /// use tweedie_core::{NoiseLabel, Parametrisation, ScheduleConfig};
@@ -125,14 +142,14 @@ impl ModelConfig {
             NoiseLabel::Step { steps: 0 } | NoiseLabel::NearestStep { steps: 0 } => {
                 return Err(ModelError::Zero { field: "steps" });
             }
-            NoiseLabel::Time { scale } => require_positive("scale", scale)?,
+            NoiseLabel::Time { scale } => checks::positive("scale", scale)?,
             _ => {}
         }
         if let Parametrisation::Edm { sigma_data } = self.parametrisation {
-            require_positive("sigma_data", sigma_data)?;
+            checks::positive("sigma_data", sigma_data)?;
         }
         if let Some(sigma) = self.only_sigma {
-            require_positive("only_sigma", sigma)?;
+            checks::positive("only_sigma", sigma)?;
         }
         if self.image_size.contains(&0) {
             return Err(ModelError::Zero {
@@ -293,15 +310,4 @@ impl ModelConfig {
 #[derive(Deserialize)]
 struct Version {
     format: u32,
-}
-
-fn require_positive(field: &'static str, found: f64) -> Result<(), ModelError> {
-    if found > 0.0 && found.is_finite() {
-        return Ok(());
-    }
-    Err(ModelError::OutOfRange {
-        field,
-        expected: "finite and above 0",
-        found,
-    })
 }

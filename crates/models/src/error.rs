@@ -9,6 +9,7 @@ use burn::{
 use pytorch_reader::PytorchError;
 use safetensors::SafeTensorError;
 use tweedie_core::ScheduleError;
+use zip::result::ZipError;
 
 use crate::{Architecture, Precision};
 
@@ -23,11 +24,11 @@ pub enum ModelError {
         field: &'static str,
     },
     /// No level at all.
-    #[error("channel_multipliers must name at least one level, found none")]
-    NoLevels,
-    /// No level of a DRUNet at all.
-    #[error("widths must name at least one level, found none")]
-    NoWidths,
+    #[error("{field} must name at least one level, found none")]
+    NoLevels {
+        /// Name of the field that lists them.
+        field: &'static str,
+    },
     /// The time embedding pairs sines with cosines.
     #[error("base_channels must be even and at least 4, found {found}")]
     BaseChannels {
@@ -37,7 +38,7 @@ pub enum ModelError {
     /// A level's channels cannot be shared out evenly.
     #[error("{field} ({divisor}) must divide the {channels} channels of level {level}")]
     Indivisible {
-        /// `groups` or `heads`.
+        /// `groups`, `heads` or `head_channels`.
         field: &'static str,
         /// Its value.
         divisor: usize,
@@ -108,7 +109,7 @@ pub enum ModelError {
         /// The precision asked for.
         precision: Precision,
         /// The device.
-        device: Device,
+        device: Box<Device>,
     },
     /// The schedule of the configuration is invalid.
     #[error(transparent)]
@@ -242,9 +243,10 @@ pub enum ModelError {
     },
     /// The tensors of a weights file are not those of the network.
     #[error(
-        "the weights in {} belong to another network: {}",
+        "the weights in {} belong to another network: {}{}",
         path.display(),
-        differences(missing, unexpected, mismatched)
+        differences(missing, unexpected, mismatched),
+        classes(unexpected)
     )]
     Weights {
         /// The file.
@@ -356,6 +358,16 @@ pub enum CheckpointProblem {
         /// Type of its elements.
         found: safetensors::Dtype,
     },
+    /// The network of the configuration that a file carries has more layers than the file.
+    #[error(
+        "carries the configuration of a network of at least {needed} tensors, but holds {found}"
+    )]
+    Layers {
+        /// Fewer than the network has.
+        needed: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// The configuration that a file carries is out of proportion to its tensors.
     #[error("carries a configuration with {field} = {found}, which no tensor in it has")]
     Configuration {
@@ -368,34 +380,28 @@ pub enum CheckpointProblem {
 
 /// Names the usual reason for a damaged file of PyTorch.
 fn cut_archive(source: &PytorchError) -> &'static str {
-    let reason = source.to_string();
-    // An archive's directory is at its end.
-    let marks = [
-        "EOCD",
-        "failed to fill",
-        "unterminated",
-        "beyond the end",
-        "expected",
-    ];
-    if reason.contains("Invalid") && reason.contains("archive")
-        || marks.iter().any(|mark| reason.contains(mark))
-    {
-        " (it is cut short or damaged)"
-    } else {
-        ""
-    }
+    let ends = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    let is_cut = match source {
+        PytorchError::Io(error) | PytorchError::Zip(ZipError::Io(error)) => ends(error),
+        // An archive's directory is at its end.
+        PytorchError::Zip(error) => matches!(error, ZipError::InvalidArchive(_)),
+        // Of a storage in a file before version 1.6, which has no other sign.
+        PytorchError::InvalidFormat(reason) => reason.contains("beyond the end of the file"),
+        _ => false,
+    };
+    if is_cut { CUT } else { "" }
 }
 
 /// Names the usual reason for a damaged safetensors file.
 fn cut_tensors(source: &SafeTensorError) -> &'static str {
     use SafeTensorError as Error;
     match source {
-        Error::HeaderTooSmall | Error::InvalidHeaderLength | Error::MetadataIncompleteBuffer => {
-            " (it is cut short or damaged)"
-        }
+        Error::HeaderTooSmall | Error::InvalidHeaderLength | Error::MetadataIncompleteBuffer => CUT,
         _ => "",
     }
 }
+
+const CUT: &str = " (it is cut short or damaged)";
 
 /// The beginning of a reason, which may quote the file.
 fn shortened(reason: &impl fmt::Display) -> String {
@@ -438,6 +444,17 @@ fn differences(missing: &[String], unexpected: &[String], mismatched: &[Mismatch
     .map(|(what, names)| format!("{} {what}: {}", names.len(), listed(names)))
     .collect::<Vec<_>>()
     .join("; ")
+}
+
+/// Says so when a network is told the class of its images: by these layers of guided-diffusion and of EDM.
+fn classes(unexpected: &[String]) -> &'static str {
+    let tells =
+        |name: &String| ["label_emb.weight", "map_label.weight"].map(|word| name.ends_with(word));
+    if unexpected.iter().any(|name| tells(name).contains(&true)) {
+        "; it is told the class of its images, and class-conditional networks are not supported"
+    } else {
+        ""
+    }
 }
 
 /// How many names a message shows.

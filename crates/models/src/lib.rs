@@ -39,12 +39,14 @@
 //! # }
 //! ```
 
+mod checks;
 mod config;
 mod dncnn;
 mod drunet;
 mod error;
 mod import;
 mod init;
+mod layers;
 mod mnist_ddpm;
 mod ncsnpp;
 mod network;
@@ -52,7 +54,6 @@ mod plain_unet;
 mod precision;
 mod pretrained;
 mod simple_unet;
-mod size;
 mod unet;
 mod weights;
 

@@ -49,7 +49,7 @@ impl Precision {
         }
         Err(ModelError::Precision {
             precision: self,
-            device: device.clone(),
+            device: Box::new(device.clone()),
         })
     }
 

@@ -103,7 +103,7 @@ impl Pretrained {
     /// # Errors
     /// [`ModelError::Schedule`] when a parameter of the schedule is out of range.
     pub fn from_network(config: ModelConfig, network: Network) -> Result<Self, ModelError> {
-        // Without this, dropout would wake up whenever a gradient with respect to the image is taken.
+        // Weights that can be trained wake dropout and the statistics of batches.
         let network = InPrecision::new(network.valid(), Precision::F32)?;
         let denoiser = config.denoiser(network)?;
         Ok(Self {

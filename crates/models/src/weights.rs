@@ -51,9 +51,13 @@ pub(crate) fn save_with<M: Module>(
     let draft = path.with_added_extension("tmp");
     fs::write(&draft, bytes)
         .and_then(|()| fs::rename(&draft, path))
-        .map_err(|source| ModelError::Write {
-            path: path.into(),
-            source,
+        .map_err(|source| {
+            // What there is of it is of no use; that it cannot be removed is not what went wrong.
+            let _ = fs::remove_file(&draft);
+            ModelError::Write {
+                path: path.into(),
+                source,
+            }
         })
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::published;
-use crate::{ModelError, import::Layout, size};
+use crate::{ModelError, checks, import::Layout};
 
 /// The shape of a [`Dncnn`](super::Dncnn).
 ///
@@ -52,7 +52,7 @@ impl DncnnConfig {
     /// # Errors
     /// [`ModelError::Size`] when it does not: an empty image.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        size::check(self.multiple(), height, width)
+        checks::size(self.multiple(), height, width)
     }
 
     /// The names that published checkpoints of this network have.
@@ -65,11 +65,7 @@ impl DncnnConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        for (field, is_zero) in [("channels", self.channels == 0), ("width", self.width == 0)] {
-            if is_zero {
-                return Err(ModelError::Zero { field });
-            }
-        }
+        checks::counts([("channels", self.channels), ("width", self.width)])?;
         if self.depth < 2 {
             return Err(ModelError::OutOfRange {
                 field: "depth",

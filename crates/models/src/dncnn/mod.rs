@@ -10,16 +10,13 @@ mod published;
 
 use burn::{
     module::Module,
-    nn::{
-        PaddingConfig2d,
-        conv::{Conv2d, Conv2dConfig},
-    },
+    nn::conv::Conv2d,
     tensor::{Device, Tensor},
 };
 use tweedie_core::{Backbone, Conditioning};
 use tweedie_kernels::{convolved, relu};
 
-use crate::{ModelError, init::Init};
+use crate::{ModelError, checks, init::Init, layers::same};
 pub use config::DncnnConfig;
 pub(crate) use published::{blind, recognised, single};
 
@@ -87,18 +84,11 @@ impl Backbone for Dncnn {
     /// # Panics
     /// If the number of channels is not the network's, or the image is empty.
     fn forward(&self, x: Tensor<4>, _: Conditioning) -> Tensor<4> {
-        let [_, channels, height, width] = x.dims();
-        assert_eq!(channels, self.config.channels, "channels of the image");
-        if let Err(error) = self.config.check_size(height, width) {
-            panic!("{error}");
-        }
+        checks::images(&x, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
         let mut layers = self.convolutions.iter();
         let first = layers.next().expect("a network has two layers");
         layers.fold(convolved(first, x), |x, layer| convolved(layer, relu(x)))
     }
-}
-
-/// A 3x3 convolution that keeps the size; zeros lie around the image.
-fn same(inputs: usize, outputs: usize) -> Conv2dConfig {
-    Conv2dConfig::new([inputs, outputs], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::published;
-use crate::{ModelError, import::Layout, size};
+use crate::{ModelError, checks, import::Layout};
 
 /// The shape of a [`Drunet`](super::Drunet).
 ///
@@ -51,7 +51,7 @@ impl DrunetConfig {
     /// # Errors
     /// [`ModelError::Size`] when it does not.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        size::check(self.multiple(), height, width)
+        checks::size(self.multiple(), height, width)
     }
 
     /// The names that published checkpoints of this network have.
@@ -64,18 +64,11 @@ impl DrunetConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        if self.widths.is_empty() {
-            return Err(ModelError::NoWidths);
-        }
-        for (field, is_zero) in [
-            ("channels", self.channels == 0),
-            ("widths", self.widths.contains(&0)),
-            ("blocks_per_level", self.blocks_per_level == 0),
-        ] {
-            if is_zero {
-                return Err(ModelError::Zero { field });
-            }
-        }
+        checks::counts([
+            ("channels", self.channels),
+            ("blocks_per_level", self.blocks_per_level),
+        ])?;
+        checks::levels("widths", &self.widths)?;
         Ok(())
     }
 }

@@ -12,16 +12,13 @@ mod published;
 
 use burn::{
     module::Module,
-    nn::{
-        PaddingConfig2d,
-        conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig},
-    },
+    nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig},
     tensor::{Device, Tensor},
 };
 use tweedie_core::{Backbone, Conditioning, Denoiser, Padded};
 use tweedie_kernels::{convolved, relu, transpose_convolved};
 
-use crate::{ModelError, init::Init};
+use crate::{ModelError, checks, init::Init, layers};
 pub use config::DrunetConfig;
 pub(crate) use published::{published, recognised};
 
@@ -170,11 +167,10 @@ impl Backbone for Drunet {
     /// # Panics
     /// If the number of channels or the size is not one that the network takes: see [`DrunetConfig::check_size`].
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        assert_eq!(channels, self.config.channels, "channels of the image");
-        if let Err(error) = self.config.check_size(height, width) {
-            panic!("{error}");
-        }
+        checks::images(&x, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
+        let [batch, _, height, width] = x.dims();
         let map = conditioning.noise.cast(x.dtype()).reshape([batch, 1, 1, 1]);
         let map = map.expand([batch, 1, height, width]);
         self.network(Tensor::cat(vec![x, map], 1))
@@ -205,9 +201,7 @@ impl Denoiser for AtMultiples<'_> {
 
 /// A 3x3 convolution that keeps the size.
 fn same(inputs: usize, outputs: usize) -> Conv2dConfig {
-    Conv2dConfig::new([inputs, outputs], [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .with_bias(false)
+    layers::same(inputs, outputs).with_bias(false)
 }
 
 /// A 2x2 convolution that halves an even size.

@@ -189,13 +189,24 @@ impl<'a> Checkpoint<'a> {
 }
 
 impl Entry {
+    pub(super) fn elements(&self) -> u64 {
+        elements(&self.shape)
+    }
+
     /// Length of the tensor in bytes.
     fn bytes(&self) -> u64 {
-        let size = self.dtype.size() as u64;
-        self.shape
-            .iter()
-            .fold(size, |bytes, &axis| bytes.saturating_mul(axis as u64))
+        self.elements().saturating_mul(self.dtype.size() as u64)
     }
+}
+
+/// How many numbers a tensor has.
+pub(super) fn elements(shape: &[usize]) -> u64 {
+    if shape.contains(&0) {
+        return 0;
+    }
+    shape
+        .iter()
+        .fold(1, |product: u64, &axis| product.saturating_mul(axis as u64))
 }
 
 /// What the first bytes of a file say.

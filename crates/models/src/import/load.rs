@@ -6,10 +6,10 @@ use burn::{module::Module, tensor::Device};
 
 use super::{
     Layout, diffusers,
-    file::Checkpoint,
+    file::{Checkpoint, Entry, elements},
     known::{NAMED, RECOGNISERS},
     plan::{Differences, Plan},
-    slots::{Slot, filled, slots},
+    slots::{filled, slots},
     stored::carried,
     wrapping::{behind, prefixes},
 };
@@ -35,6 +35,9 @@ pub struct Imported {
 /// behind the names of modules that wrap a network (`module`, `_orig_mod`, ...). Of weights and their moving
 /// average (`ema`, `params_ema`, ...) that fit equally well, the average is taken. Elements may be of half, bfloat16, single or
 /// double precision; they are made single. Code in the file is not run.
+///
+/// What cannot be read is refused: archives of TorchScript, which hold a program; the tar archives of PyTorch before 0.1.10; sparse
+/// and quantised tensors; files with big-endian numbers; archives that are compressed to less than half.
 ///
 /// A folder of diffusers with a `UNet2DModel` is read too: its `config.json` says what it is.
 ///
@@ -69,18 +72,25 @@ pub fn import(path: &Path, name: Option<&str>, device: &Device) -> Result<Import
             }
             fit
         }
-        (None, Some(config)) => Fit::new(config, &checkpoint, device, vec![""], &[])?,
+        (None, Some(config)) => {
+            let network = config.architecture.init(0, device)?;
+            Fit::new(config, network, &checkpoint, &[String::new()], &[])
+        }
         (None, None) => {
-            let mut fits = recognised(&checkpoint)
-                .into_iter()
-                .map(|(prefix, config)| {
-                    let layouts = config.layouts();
-                    Fit::new(config, &checkpoint, device, vec![&prefix], &layouts)
-                })
-                .collect::<Result<Vec<_>, _>>()?
-                .into_iter();
-            let first = fits.next().ok_or_else(|| unrecognised(&checkpoint))?;
-            fits.fold(first, Fit::better)
+            let mut best: Option<Fit> = None;
+            for (prefix, config) in recognised(&checkpoint) {
+                let network = config.architecture.init(0, device)?;
+                if is_out_of_proportion(&network, &checkpoint) {
+                    continue;
+                }
+                let layouts = config.layouts();
+                let fit = Fit::new(config, network, &checkpoint, &[prefix], &layouts);
+                best = Some(match best {
+                    Some(best) => best.better(fit),
+                    None => fit,
+                });
+            }
+            best.ok_or_else(|| unrecognised(&checkpoint))?
         }
     };
     fit.load(&checkpoint)
@@ -173,11 +183,20 @@ fn refuse_another(
     })
 }
 
+/// Whether a network has more than twice the numbers of a checkpoint: a few shapes can promise any. What such a network is made
+/// from is not worked out.
+fn is_out_of_proportion(network: &Network, checkpoint: &Checkpoint) -> bool {
+    let sum = |numbers: u64, more: u64| numbers.saturating_add(more);
+    let needed = slots(network).into_iter().map(|slot| elements(&slot.shape));
+    let found = checkpoint.tensors.values().map(Entry::elements);
+    needed.fold(0, sum) / 2 > found.fold(0, sum)
+}
+
 fn best(config: ModelConfig, checkpoint: &Checkpoint, device: &Device) -> Result<Fit, ModelError> {
-    let prefixes = prefixes(checkpoint);
+    let network = config.architecture.init(0, device)?;
     let layouts = config.layouts();
-    let prefixes = prefixes.iter().map(String::as_str).collect();
-    Fit::new(config, checkpoint, device, prefixes, &layouts)
+    let prefixes = prefixes(checkpoint);
+    Ok(Fit::new(config, network, checkpoint, &prefixes, &layouts))
 }
 
 /// A network, and the tensors that fit it best.
@@ -190,33 +209,37 @@ struct Fit {
 }
 
 impl Fit {
-    /// The best of the prefixes and layouts, our own names among them; the first of equally good ones.
+    /// The best of the prefixes, of which there is one, and layouts, our own names among them; the first of equally good ones.
+    ///
+    /// The weights of the network are drawn when they are first used, which they never are.
     fn new(
         config: ModelConfig,
+        network: Network,
         checkpoint: &Checkpoint,
-        device: &Device,
-        prefixes: Vec<&str>,
+        prefixes: &[String],
         layouts: &[Layout],
-    ) -> Result<Self, ModelError> {
-        // Its weights are drawn when they are first used, which they never are.
-        let network = config.architecture.init(0, device)?;
-        let slots: Vec<Slot> = slots(&network);
+    ) -> Self {
+        let slots = slots(&network);
         let layouts = layouts.iter().map(Some).chain([None]);
-        let (_, prefix, plan) = layouts
-            .flat_map(|layout| prefixes.iter().map(move |prefix| (layout, *prefix)))
-            .map(|(layout, prefix)| {
+        let (differences, prefix, plan) = layouts
+            .filter_map(|layout| {
                 let plan = Plan::new(&slots, layout);
-                (plan.compare(checkpoint, prefix).count(), prefix, plan)
+                let compared = prefixes.iter().map(|prefix| {
+                    let differences = plan.compare(checkpoint, prefix);
+                    (differences, prefix)
+                });
+                let (differences, prefix) = compared.min_by_key(|(found, _)| found.count())?;
+                Some((differences, prefix, plan))
             })
-            .min_by_key(|(count, ..)| *count)
-            .expect("our own names are always tried");
-        Ok(Self {
-            differences: plan.compare(checkpoint, prefix),
+            .min_by_key(|(differences, ..)| differences.count())
+            .expect("our own names behind the first prefix are always tried");
+        Self {
             config,
             network,
-            prefix: prefix.into(),
+            prefix: prefix.clone(),
             plan,
-        })
+            differences,
+        }
     }
 
     fn better(self, other: Self) -> Self {

@@ -3,9 +3,10 @@
 //! The pickle is interpreted as data by `pytorch-reader`; no code of it is run.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs::File,
-    io::{BufReader, Seek},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::Path,
 };
 
@@ -30,6 +31,10 @@ const PREAMBLE: u64 = 1 << 20;
 
 /// The most entries of an archive: PyTorch makes one for each tensor.
 const ENTRIES: usize = 1 << 16;
+
+/// The most bytes to be read for the directory of an archive, whose entries take several times as much in memory. PyTorch's have
+/// some hundred bytes each.
+const DIRECTORY: u64 = 128 * ENTRIES as u64;
 
 /// The tensors of the file at `path`, of `length` bytes, by their names: the keys of nested dictionaries joined by dots.
 pub(super) fn open(
@@ -69,10 +74,14 @@ pub(super) fn open(
 
 /// Why a zip archive is not to be read.
 fn archive_problem(file: File, length: u64) -> Result<Option<CheckpointProblem>, PytorchError> {
-    let mut archive = ZipArchive::new(BufReader::new(file))?;
-    if archive.len() > ENTRIES {
-        return Ok(Some(CheckpointProblem::Objects { length }));
-    }
+    let left = Cell::new(DIRECTORY);
+    let reader = Metered { file, left: &left };
+    let mut archive = match ZipArchive::new(BufReader::new(reader)) {
+        Ok(archive) if archive.len() <= ENTRIES => archive,
+        Err(error) if left.get() > 0 => return Err(error.into()),
+        _ => return Ok(Some(CheckpointProblem::Objects { length })),
+    };
+    left.set(u64::MAX);
     let mut bytes = 0_u64;
     let mut pickles = Vec::new();
     for index in 0..archive.len() {
@@ -97,6 +106,30 @@ fn archive_problem(file: File, length: u64) -> Result<Option<CheckpointProblem>,
         }
     }
     Ok(None)
+}
+
+/// A file of which only so many bytes are read.
+struct Metered<'a> {
+    file: File,
+    left: &'a Cell<u64>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let left = self.left.get().saturating_sub(read as u64);
+        self.left.set(left);
+        if left == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(read)
+    }
+}
+
+impl Seek for Metered<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
 }
 
 /// Why a sequence of pickles is not to be read: three for the version and the machine, the saved object, the names of its

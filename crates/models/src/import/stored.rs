@@ -5,12 +5,12 @@ use std::{iter, path::Path};
 use serde_json::Value;
 
 use super::{CONFIG_KEY, file::Checkpoint, load::Imported};
-use crate::{CheckpointProblem, ModelConfig, ModelError, weights::save_with};
+use crate::{Architecture, CheckpointProblem, ModelConfig, ModelError, weights::save_with};
 
-/// What no number of layers or channels in a network's configuration exceeds, unless an axis of a tensor does.
+/// What no number of channels in a network's configuration exceeds, unless an axis of a tensor does.
 const COUNT: u64 = 1024;
 
-/// The same for the rest of a configuration: lengths of schedules, sizes of images.
+/// What no number in a configuration exceeds: lengths of schedules, sizes of images.
 const STEPS: u64 = 100_000;
 
 impl Imported {
@@ -47,18 +47,43 @@ pub(super) fn carried(checkpoint: &Checkpoint) -> Result<Option<ModelConfig>, Mo
             problem: CheckpointProblem::Configuration { field, found },
         });
     }
-    ModelConfig::parse(text, path).map(Some)
+    let config = ModelConfig::parse(text, path)?;
+    let (needed, found) = (fewest(&config.architecture), checkpoint.tensors.len());
+    if needed > found {
+        return Err(ModelError::Checkpoint {
+            path: path.into(),
+            problem: CheckpointProblem::Layers { needed, found },
+        });
+    }
+    Ok(Some(config))
 }
 
-/// A number of the configuration that would make more layers or longer tables than a file of these tensors can need.
+/// As many tensors as every network of this shape has, found without making one.
+fn fewest(architecture: &Architecture) -> usize {
+    // A residual block has five layers of two tensors, or two of one; each level has as many blocks on the way up as down.
+    let blocks = |levels: &[usize], blocks: usize, tensors: usize| {
+        levels.len().saturating_mul(blocks).saturating_mul(tensors)
+    };
+    match architecture {
+        Architecture::UNet(it) => blocks(&it.channel_multipliers, it.blocks_per_level, 20),
+        Architecture::Ncsnpp(it) => blocks(&it.channel_multipliers, it.blocks_per_level, 20),
+        Architecture::Drunet(it) => blocks(&it.widths, it.blocks_per_level, 2),
+        Architecture::Dncnn(it) => it.depth,
+        // They have a few levels of a few layers.
+        Architecture::SimpleUnet(_) | Architecture::PlainUNet(_) | Architecture::MnistDdpm(_) => 1,
+    }
+}
+
+/// A number of the configuration that would make larger layers or longer tables than a file of these tensors can need.
 fn out_of_proportion(checkpoint: &Checkpoint, config: &Value) -> Option<(String, u64)> {
-    let axes = checkpoint.tensors.values().flat_map(|entry| &entry.shape);
-    let longest = axes.max().map_or(0, |&axis| axis as u64);
+    let held = (checkpoint.tensors.values()).filter(|entry| entry.elements() > 0);
+    let longest = held.flat_map(|entry| &entry.shape).max();
+    let longest = longest.map_or(0, |&axis| axis as u64);
     let architecture = largest("architecture", &config["architecture"]);
-    let rest = largest("schedule", config);
+    let all = largest("", config);
     architecture
         .filter(|(_, found)| *found > longest.max(COUNT))
-        .or(rest.filter(|(_, found)| *found > longest.max(STEPS)))
+        .or(all.filter(|(_, found)| *found > STEPS))
 }
 
 /// The largest whole number in a value and the field that holds it; the length of a list counts.

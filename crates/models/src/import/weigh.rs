@@ -16,17 +16,11 @@ const NODE: u64 = 256;
 /// do.
 ///
 /// # Errors
-/// Of the reader, other than that it ends.
+/// Of the reader; that it ends before the pickle does is one.
 pub(super) fn weigh(reader: &mut impl BufRead, limit: u64) -> io::Result<u64> {
     let mut scale = Scale::default();
-    loop {
-        match scale.step(reader) {
-            Ok(Some(())) if scale.total <= limit => {}
-            Ok(_) => return Ok(scale.total),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(scale.total),
-            Err(error) => return Err(error),
-        }
-    }
+    while scale.step(reader)?.is_some() && scale.total <= limit {}
+    Ok(scale.total)
 }
 
 #[derive(Default)]

@@ -64,10 +64,11 @@ pub(super) fn prefixes(checkpoint: &Checkpoint) -> Vec<String> {
     found.into_iter().map(|(_, prefix)| prefix).collect()
 }
 
-/// Names and shapes of the tensors behind a prefix.
+/// Names and shapes of the tensors behind a prefix. One without elements can have axes of any length, and is none of a network's.
 pub(super) fn behind(checkpoint: &Checkpoint, prefix: &str) -> Inventory {
     Inventory(
         within(&checkpoint.tensors, prefix)
+            .filter(|(_, entry)| entry.elements() > 0)
             .map(|(name, entry)| (name[prefix.len()..].to_owned(), entry.shape.clone()))
             .collect(),
     )

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::published;
-use crate::{ModelError, import::Layout};
+use crate::{ModelError, checks, import::Layout};
 
 /// The shape of an [`MnistDdpm`](super::MnistDdpm).
 ///
@@ -74,20 +74,13 @@ impl MnistDdpmConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        if self.widths.is_empty() {
-            return Err(ModelError::NoWidths);
-        }
-        for (field, is_zero) in [
-            ("channels", self.channels == 0),
-            ("widths", self.widths.contains(&0)),
-            ("size", self.size == 0),
-            ("frequencies", self.frequencies == 0),
-            ("time_width", self.time_width == 0),
-        ] {
-            if is_zero {
-                return Err(ModelError::Zero { field });
-            }
-        }
+        checks::counts([
+            ("channels", self.channels),
+            ("size", self.size),
+            ("frequencies", self.frequencies),
+            ("time_width", self.time_width),
+        ])?;
+        checks::levels("widths", &self.widths)?;
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use burn::{
 use tweedie_core::{Backbone, Conditioning};
 use tweedie_kernels::{convolved, group_norm};
 
-use crate::{ModelError, init::Init};
+use crate::{ModelError, checks, init::Init, layers::same};
 pub use config::MnistDdpmConfig;
 pub(crate) use published::{digits, recognised};
 
@@ -92,7 +92,7 @@ impl ImageNorm {
 impl Block {
     fn new(config: &MnistDdpmConfig, inputs: usize, outputs: usize, init: &mut Init) -> Self {
         Self {
-            convolution: init.convolution(same(inputs, outputs, 7)),
+            convolution: init.convolution(wide(inputs, outputs)),
             norm: ImageNorm::new([outputs, config.size, config.size], init.device()),
         }
     }
@@ -119,7 +119,7 @@ impl MnistDdpm {
                 .zip(&config.widths)
                 .map(|(inputs, &outputs)| Block::new(config, inputs, outputs, &mut init))
                 .collect(),
-            output: init.convolution(same(last, config.channels, 3)),
+            output: init.convolution(same(last, config.channels)),
             config: config.clone(),
         }
     }
@@ -171,11 +171,9 @@ impl Backbone for MnistDdpm {
     /// # Panics
     /// If the number of channels or the size is not the network's.
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
-        let [_, channels, height, width] = x.dims();
-        assert_eq!(channels, self.config.channels, "channels of the image");
-        if let Err(error) = self.config.check_size(height, width) {
-            panic!("{error}");
-        }
+        checks::images(&x, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
         let (first, rest) = self.blocks.split_first().expect("at least one block");
         let x = first.forward(x) + self.told(conditioning.noise);
         let x = rest.iter().fold(x, |x, block| block.forward(x));
@@ -183,9 +181,7 @@ impl Backbone for MnistDdpm {
     }
 }
 
-/// A convolution with an odd kernel that keeps the size.
-fn same(inputs: usize, outputs: usize, kernel: usize) -> Conv2dConfig {
-    let around = kernel / 2;
-    Conv2dConfig::new([inputs, outputs], [kernel; 2])
-        .with_padding(PaddingConfig2d::Explicit(around, around, around, around))
+/// A 7x7 convolution that keeps the size.
+fn wide(inputs: usize, outputs: usize) -> Conv2dConfig {
+    Conv2dConfig::new([inputs, outputs], [7, 7]).with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
 }

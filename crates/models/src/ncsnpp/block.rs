@@ -1,6 +1,6 @@
 //! The residual block: `(skip(x) + conv(silu(norm(conv(r(silu(norm(x)))) + W e))))/sqrt(2)`, where `r` halves, doubles or keeps the
-//! size and `skip` does the same with a 1x1 convolution after it; at chosen places self-attention follows (Vaswani et al. 2017,
-//! eq. 1, <https://arxiv.org/abs/1706.03762>), and its sum with its input is divided by `sqrt(2)` too.
+//! size and `skip` does the same with a 1x1 convolution after it; at chosen places self-attention follows, whose sum with its input
+//! is divided by `sqrt(2)` too.
 //!
 //! Song et al. 2021, appendix H, <https://arxiv.org/abs/2011.13456>.
 
@@ -11,10 +11,13 @@ use burn::{
     nn::{GroupNorm, GroupNormConfig, Linear, conv::Conv2d},
     tensor::{Device, Tensor},
 };
-use tweedie_kernels::{attention, convolved, convolved_plus, normalised};
+use tweedie_kernels::{convolved, convolved_plus, normalised};
 
-use super::{GROUPS, NcsnppConfig, NoiseEmbedding, pointwise, resample::Filter, same};
-use crate::init::Init;
+use super::{GROUPS, NcsnppConfig, NoiseEmbedding, resample::Filter};
+use crate::{
+    init::Init,
+    layers::{Attention, pointwise, same},
+};
 
 /// What a block does to the size of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,10 @@ impl Block {
             norm2: group_norm(outputs, init.device()),
             conv2: init.silent_convolution(same(outputs, outputs)),
             shortcut: (inputs != outputs).then(|| init.convolution(pointwise(inputs, outputs))),
-            attention: attends.then(|| Attention::new(outputs, init)),
+            attention: attends.then(|| {
+                let norm = group_norm(outputs, init.device());
+                Attention::new(norm, 1, init)
+            }),
             resize: Resize::Keep,
             filter: Filter::of(config.kind),
         }
@@ -87,7 +93,7 @@ impl Block {
         };
         let x = (x + h).mul_scalar(FRAC_1_SQRT_2);
         match &self.attention {
-            Some(attention) => attention.forward(x),
+            Some(attention) => attention.forward(x).mul_scalar(FRAC_1_SQRT_2),
             None => x,
         }
     }
@@ -98,32 +104,6 @@ impl Block {
             Resize::Halve => self.filter.down(x),
             Resize::Double => self.filter.up(x),
         }
-    }
-}
-
-#[derive(Module, Debug)]
-struct Attention {
-    norm: GroupNorm,
-    /// `Q`, `K` and `V`, in this order along the channels.
-    qkv: Conv2d,
-    projection: Conv2d,
-}
-
-impl Attention {
-    fn new(channels: usize, init: &mut Init) -> Self {
-        Self {
-            norm: group_norm(channels, init.device()),
-            qkv: init.convolution(pointwise(channels, 3 * channels)),
-            projection: init.silent_convolution(pointwise(channels, channels)),
-        }
-    }
-
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let qkv = convolved(&self.qkv, normalised(&self.norm, x.clone(), false));
-        let seen = attention(qkv.reshape([batch, 3 * channels, height * width]), 1);
-        let seen = seen.reshape([batch, channels, height, width]);
-        (x + convolved(&self.projection, seen)).mul_scalar(FRAC_1_SQRT_2)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::GROUPS;
-use crate::{ModelError, size};
+use crate::{ModelError, checks};
 
 /// Which of the two networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl NcsnppConfig {
     /// # Errors
     /// [`ModelError::Size`] when it does not.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        size::check(self.multiple(), height, width)
+        checks::size(self.multiple(), height, width)
     }
 
     /// Refuses what no network can be.
@@ -89,33 +89,16 @@ impl NcsnppConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        for (field, is_zero) in [
-            ("channels", self.channels == 0),
-            ("base_channels", self.base_channels == 0),
-            ("blocks_per_level", self.blocks_per_level == 0),
-            ("channel_multipliers", self.channel_multipliers.contains(&0)),
-        ] {
-            if is_zero {
-                return Err(ModelError::Zero { field });
-            }
-        }
-        let last = match self.channel_multipliers.len() {
-            0 => return Err(ModelError::NoLevels),
-            levels => levels - 1,
-        };
-        if let Some(&found) = self.attention_levels.iter().find(|&&level| level > last) {
-            return Err(ModelError::AttentionLevel { found, last });
-        }
+        checks::counts([
+            ("channels", self.channels),
+            ("base_channels", self.base_channels),
+            ("blocks_per_level", self.blocks_per_level),
+        ])?;
+        let last = checks::levels("channel_multipliers", &self.channel_multipliers)?;
+        checks::attention(&self.attention_levels, last)?;
         // The base is the width of the input; all other widths are sums of multiples of it.
-        if !self.base_channels.is_multiple_of(GROUPS) {
-            return Err(ModelError::Indivisible {
-                field: "groups",
-                divisor: GROUPS,
-                channels: self.base_channels,
-                level: 0,
-            });
-        }
-        size::check(self.multiple(), self.image_size, self.image_size)
+        checks::divisor("groups", GROUPS, self.base_channels, 0)?;
+        checks::size(self.multiple(), self.image_size, self.image_size)
     }
 
     /// Channels of a level.

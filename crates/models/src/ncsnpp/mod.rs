@@ -25,7 +25,7 @@ use burn::{
 use tweedie_core::{Backbone, Conditioning};
 use tweedie_kernels::{convolved, normalised};
 
-use crate::{ModelError, init::Init};
+use crate::{ModelError, checks, init::Init, layers::same};
 use block::{Block, Resize, group_norm};
 pub use config::{NcsnppConfig, NcsnppKind};
 use embedding::NoiseEmbedding;
@@ -205,11 +205,9 @@ impl Backbone for Ncsnpp {
     /// # Panics
     /// If the number of channels or the size is not one that the network takes: see [`NcsnppConfig::check_size`].
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
-        let [_, channels, height, width] = x.dims();
-        assert_eq!(channels, self.config.channels, "channels of the image");
-        if let Err(error) = self.config.check_size(height, width) {
-            panic!("{error}");
-        }
+        checks::images(&x, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
         let noise = self.embedding.forward(conditioning.noise);
         let mut skips = self.encoded(x, &noise);
         let coarsest = skips.last().expect("the encoder has an input").clone();
@@ -227,19 +225,8 @@ impl Backbone for Ncsnpp {
     }
 }
 
-/// A 3x3 convolution that keeps the size.
-fn same(inputs: usize, outputs: usize) -> Conv2dConfig {
-    Conv2dConfig::new([inputs, outputs], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-}
-
 /// A 3x3 convolution with the further pixels that the filter after it reads.
 fn widened(inputs: usize, outputs: usize, filter: Filter) -> Conv2dConfig {
     let reach = 1 + filter.padding();
-    Conv2dConfig::new([inputs, outputs], [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(reach, reach, reach, reach))
-}
-
-/// A 1x1 convolution.
-fn pointwise(inputs: usize, outputs: usize) -> Conv2dConfig {
-    Conv2dConfig::new([inputs, outputs], [1, 1])
+    same(inputs, outputs).with_padding(PaddingConfig2d::Explicit(reach, reach, reach, reach))
 }

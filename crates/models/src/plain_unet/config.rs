@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelError, size};
+use crate::{ModelError, checks};
 
 /// The shape of a [`PlainUNet`](super::PlainUNet).
 ///
@@ -57,7 +57,7 @@ impl PlainUNetConfig {
     /// # Errors
     /// [`ModelError::Size`] when it does not.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        size::check(self.multiple(), height, width)
+        checks::size(self.multiple(), height, width)
     }
 
     /// Refuses what no network can be.
@@ -65,17 +65,8 @@ impl PlainUNetConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        if self.widths.is_empty() {
-            return Err(ModelError::NoWidths);
-        }
-        for (field, is_zero) in [
-            ("channels", self.channels == 0),
-            ("widths", self.widths.contains(&0)),
-        ] {
-            if is_zero {
-                return Err(ModelError::Zero { field });
-            }
-        }
+        checks::counts([("channels", self.channels)])?;
+        checks::levels("widths", &self.widths)?;
         Ok(())
     }
 }

@@ -19,7 +19,11 @@ use burn::{
 use tweedie_core::{Backbone, Conditioning};
 use tweedie_kernels::{convolved, doubled, relu};
 
-use crate::{ModelError, init::Init};
+use crate::{
+    ModelError, checks,
+    init::Init,
+    layers::{self, pointwise},
+};
 pub use config::PlainUNetConfig;
 pub(crate) use published::recognised;
 
@@ -90,7 +94,7 @@ impl PlainUNet {
                 }
             })
             .collect();
-        let last = Conv2dConfig::new([config.widths[0], config.channels], [1, 1]);
+        let last = pointwise(config.widths[0], config.channels);
         Self {
             encoder,
             decoder,
@@ -133,11 +137,9 @@ impl Backbone for PlainUNet {
     /// # Panics
     /// If the number of channels or the size is not one that the network takes: see [`PlainUNetConfig::check_size`].
     fn forward(&self, image: Tensor<4>, _: Conditioning) -> Tensor<4> {
-        let [_, channels, height, width] = image.dims();
-        assert_eq!(channels, self.config.channels, "channels of the image");
-        if let Err(error) = self.config.check_size(height, width) {
-            panic!("{error}");
-        }
+        checks::images(&image, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
         let mut x = image.clone();
         let mut skips = Vec::new();
         for (level, pair) in self.encoder.iter().enumerate() {
@@ -169,11 +171,9 @@ fn wrapped(x: Tensor<4>) -> Tensor<4> {
 
 /// A 3x3 convolution that keeps the size, of an image that is [`wrapped`] first or not.
 fn same(config: &PlainUNetConfig, inputs: usize, outputs: usize) -> Conv2dConfig {
-    let padding = match config.circular_padding {
-        true => PaddingConfig2d::Valid,
-        false => PaddingConfig2d::Explicit(1, 1, 1, 1),
-    };
-    Conv2dConfig::new([inputs, outputs], [3, 3])
-        .with_padding(padding)
-        .with_bias(config.biases[0])
+    let convolution = layers::same(inputs, outputs).with_bias(config.biases[0]);
+    match config.circular_padding {
+        true => convolution.with_padding(PaddingConfig2d::Valid),
+        false => convolution,
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::published;
-use crate::{ModelError, import::Layout, size};
+use crate::{ModelError, checks, import::Layout};
 
 /// The shape of a [`SimpleUnet`](super::SimpleUnet).
 ///
@@ -50,7 +50,7 @@ impl SimpleUnetConfig {
     /// # Errors
     /// [`ModelError::Size`] when it does not.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        size::check(self.multiple(), height, width)
+        checks::size(self.multiple(), height, width)
     }
 
     /// The names that published checkpoints of this network have.
@@ -63,17 +63,8 @@ impl SimpleUnetConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        if self.widths.is_empty() {
-            return Err(ModelError::NoWidths);
-        }
-        for (field, is_zero) in [
-            ("channels", self.channels == 0),
-            ("widths", self.widths.contains(&0)),
-        ] {
-            if is_zero {
-                return Err(ModelError::Zero { field });
-            }
-        }
+        checks::counts([("channels", self.channels)])?;
+        checks::levels("widths", &self.widths)?;
         if self.time_width < 4 || !self.time_width.is_multiple_of(2) {
             return Err(ModelError::OutOfRange {
                 field: "time_width",

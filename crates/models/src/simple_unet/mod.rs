@@ -22,7 +22,12 @@ use burn::{
 use tweedie_core::{Backbone, Conditioning};
 use tweedie_kernels::{convolved, relu, transpose_convolved};
 
-use crate::{ModelError, init::Init, sinusoidal_embedding};
+use crate::{
+    ModelError, checks,
+    init::Init,
+    layers::{pointwise, same},
+    sinusoidal_embedding,
+};
 pub use config::SimpleUnetConfig;
 use norm::batch_normalised;
 pub(crate) use published::{course, recognised};
@@ -127,10 +132,7 @@ impl SimpleUnet {
                     double: init.transposed_convolution(doubling(fine)),
                 })
                 .collect(),
-            output: init.convolution(Conv2dConfig::new(
-                [config.widths[0], config.channels],
-                [1, 1],
-            )),
+            output: init.convolution(pointwise(config.widths[0], config.channels)),
             config: config.clone(),
         }
     }
@@ -156,11 +158,9 @@ impl Backbone for SimpleUnet {
     /// # Panics
     /// If the number of channels or the size is not one that the network takes: see [`SimpleUnetConfig::check_size`].
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
-        let [_, channels, height, width] = x.dims();
-        assert_eq!(channels, self.config.channels, "channels of the image");
-        if let Err(error) = self.config.check_size(height, width) {
-            panic!("{error}");
-        }
+        checks::images(&x, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
         let embedding = sinusoidal_embedding(conditioning.noise, self.config.time_width)
             .cast(self.time.weight.dtype());
         let time = activation::relu(self.time.forward(embedding));
@@ -176,11 +176,6 @@ impl Backbone for SimpleUnet {
         }
         convolved(&self.output, x)
     }
-}
-
-/// A 3x3 convolution that keeps the size.
-fn same(inputs: usize, outputs: usize) -> Conv2dConfig {
-    Conv2dConfig::new([inputs, outputs], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
 }
 
 /// A 4x4 convolution that halves an even size.

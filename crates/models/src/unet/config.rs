@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::published;
-use crate::{ModelError, import::Layout, size};
+use crate::{ModelError, checks, import::Layout};
 
 /// How the embedded noise label `e` reaches a residual block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,7 +184,7 @@ impl UNetConfig {
     /// # Errors
     /// [`ModelError::Size`] when it does not.
     pub fn check_size(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        size::check(self.multiple(), height, width)
+        checks::size(self.multiple(), height, width)
     }
 
     /// The names that published checkpoints of this network have.
@@ -197,17 +197,13 @@ impl UNetConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
-        for (field, value) in [
+        checks::counts([
             ("channels", self.channels),
             ("blocks_per_level", self.blocks_per_level),
             ("heads", self.heads),
             ("head_channels", self.head_channels.unwrap_or(1)),
             ("groups", self.groups),
-        ] {
-            if value == 0 {
-                return Err(ModelError::Zero { field });
-            }
-        }
+        ])?;
         if self.base_channels < 4 || !self.base_channels.is_multiple_of(2) {
             return Err(ModelError::BaseChannels {
                 found: self.base_channels,
@@ -220,66 +216,19 @@ impl UNetConfig {
                 found: self.dropout,
             });
         }
-        if !(self.norm_epsilon > 0.0 && self.norm_epsilon.is_finite()) {
-            return Err(ModelError::OutOfRange {
-                field: "norm_epsilon",
-                expected: "finite and above 0",
-                found: self.norm_epsilon,
-            });
-        }
-        self.validate_levels()
-    }
-
-    fn validate_levels(&self) -> Result<(), ModelError> {
-        let last = match self.channel_multipliers.len() {
-            0 => return Err(ModelError::NoLevels),
-            levels => levels - 1,
+        checks::positive("norm_epsilon", self.norm_epsilon)?;
+        let last = checks::levels("channel_multipliers", &self.channel_multipliers)?;
+        checks::attention(&self.attention_levels, last)?;
+        // The base is the width of the input; all other widths are sums of multiples of it.
+        checks::divisor("groups", self.groups, self.base_channels, 0)?;
+        let (field, divisor) = match self.head_channels {
+            None => ("heads", self.heads),
+            Some(each) => ("head_channels", each),
         };
-        if self.channel_multipliers.contains(&0) {
-            return Err(ModelError::Zero {
-                field: "channel_multipliers",
-            });
-        }
-        if let Some(&found) = self.attention_levels.iter().find(|&&level| level > last) {
-            return Err(ModelError::AttentionLevel { found, last });
-        }
-        for level in 0..=last {
-            self.require_divisor("groups", self.groups, level)?;
-            if level == last || self.attention_levels.contains(&level) {
-                match self.head_channels {
-                    None => self.require_divisor("heads", self.heads, level)?,
-                    Some(each) => self.require_divisor("head_channels", each, level)?,
-                }
-            }
-        }
-        // The decoder's last block joins level 0 with the input, whose width is that of the base.
-        if !self.base_channels.is_multiple_of(self.groups) {
-            return Err(ModelError::Indivisible {
-                field: "groups",
-                divisor: self.groups,
-                channels: self.base_channels,
-                level: 0,
-            });
-        }
-        Ok(())
-    }
-
-    fn require_divisor(
-        &self,
-        field: &'static str,
-        divisor: usize,
-        level: usize,
-    ) -> Result<(), ModelError> {
-        let channels = self.channels_at(level);
-        if channels.is_multiple_of(divisor) {
-            return Ok(());
-        }
-        Err(ModelError::Indivisible {
-            field,
-            divisor,
-            channels,
-            level,
-        })
+        let attends = |level: &usize| *level == last || self.attention_levels.contains(level);
+        (0..=last)
+            .filter(attends)
+            .try_for_each(|level| checks::divisor(field, divisor, self.channels_at(level), level))
     }
 
     /// Heads of an attention layer of so many channels.

@@ -7,7 +7,6 @@
 //! With heads of 64 channels, [`TimeInjection::ScaleShift`] and [`Resampling::ResidualBlock`] it is the network of Dhariwal &
 //! Nichol 2021, section 3, <https://arxiv.org/abs/2105.05233>, known as ADM.
 
-mod attention;
 mod config;
 mod embedding;
 mod norm;
@@ -16,14 +15,20 @@ mod residual;
 
 use burn::{
     module::Module,
-    nn::{GroupNorm, PaddingConfig2d, conv::Conv2d, conv::Conv2dConfig},
+    nn::{
+        GroupNorm, PaddingConfig2d,
+        conv::{Conv2d, Conv2dConfig},
+    },
     tensor::{Device, Tensor, ops::ConvOptions},
 };
 use tweedie_core::{Backbone, Conditioning};
 use tweedie_kernels::{conv2d, convolved, doubled, normalised};
 
-use crate::{ModelError, init::Init};
-use attention::Attention;
+use crate::{
+    ModelError, checks,
+    init::Init,
+    layers::{Attention, same},
+};
 pub use config::{NoiseEmbedding, Resampling, TimeInjection, UNetConfig};
 use embedding::TimeEmbedding;
 pub use embedding::sinusoidal_embedding;
@@ -35,8 +40,8 @@ use residual::{ResidualBlock, Scale};
 /// multiples of [`UNetConfig::multiple`]. It starts as the zero function. Where [`UNetConfig::learned_sigma`] is set, it is the
 /// mean, and training leaves the weights of the variance as they are.
 ///
-/// Dropout acts when a gradient can be taken. For a gradient with respect to the image alone, use `Module::valid` first,
-/// which stills it.
+/// Dropout acts while the weights are on an autodiff device, which is where they are trained; a gradient with respect to the image
+/// alone does not wake it.
 ///
 /// ```
 /// use burn::{module::Module, tensor::{Device, Tensor}};
@@ -101,7 +106,7 @@ impl Stage {
             attention: config
                 .attention_levels
                 .contains(&level)
-                .then(|| Attention::new(config, outputs, init)),
+                .then(|| attention(config, outputs, init)),
         }
     }
 
@@ -167,7 +172,7 @@ impl UNet {
         }
         let bottom = Bottom {
             first: ResidualBlock::new(config, width, width, &mut init),
-            attention: Attention::new(config, width, &mut init),
+            attention: attention(config, width, &mut init),
             second: ResidualBlock::new(config, width, width, &mut init),
         };
         let mut decoder = Vec::new();
@@ -226,11 +231,9 @@ impl Backbone for UNet {
     /// # Panics
     /// If the number of channels or the size is not one that the network takes: see [`UNetConfig::check_size`].
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
-        let [_, channels, height, width] = x.dims();
-        assert_eq!(channels, self.config.channels, "channels of the image");
-        if let Err(error) = self.config.check_size(height, width) {
-            panic!("{error}");
-        }
+        checks::images(&x, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
         let time = self.time.forward(conditioning.noise);
         let mut x = convolved(&self.input, x);
         let mut skips = vec![x.clone()];
@@ -265,9 +268,9 @@ impl Backbone for UNet {
     }
 }
 
-/// A 3x3 convolution that keeps the size.
-fn same(inputs: usize, outputs: usize) -> Conv2dConfig {
-    Conv2dConfig::new([inputs, outputs], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+fn attention(config: &UNetConfig, channels: usize, init: &mut Init) -> Attention {
+    let norm = norm::group_norm(config, channels, init.device());
+    Attention::new(norm, config.heads_of(channels), init)
 }
 
 /// A 3x3 convolution that halves an even size; zeros are added at the bottom and at the right only, as in the published
@@ -276,9 +279,4 @@ fn halving(channels: usize) -> Conv2dConfig {
     Conv2dConfig::new([channels, channels], [3, 3])
         .with_stride([2, 2])
         .with_padding(PaddingConfig2d::Explicit(0, 0, 1, 1))
-}
-
-/// A 1x1 convolution.
-fn pointwise(inputs: usize, outputs: usize) -> Conv2dConfig {
-    Conv2dConfig::new([inputs, outputs], [1, 1])
 }

@@ -13,9 +13,11 @@ use tweedie_kernels::{convolved, convolved_plus, doubled, normalised};
 use super::{
     TimeEmbedding, TimeInjection, UNetConfig,
     norm::{group_norm, modulated},
-    pointwise, same,
 };
-use crate::init::Init;
+use crate::{
+    init::Init,
+    layers::{pointwise, same},
+};
 
 #[derive(Module, Debug)]
 pub(super) struct ResidualBlock {
@@ -90,7 +92,13 @@ impl ResidualBlock {
             }
             TimeInjection::ScaleShift => modulated(&self.norm2, convolved(&self.conv1, h), told),
         };
-        let h = convolved(&self.conv2, self.dropout.forward(h));
+        // The layer alone would ask whether the image can be differentiated, which guidance does without any training.
+        let h = if self.conv2.weight.val().device().is_autodiff() {
+            self.dropout.forward(h)
+        } else {
+            h
+        };
+        let h = convolved(&self.conv2, h);
         match &self.shortcut {
             Some(shortcut) => convolved(shortcut, x) + h,
             None => x + h,

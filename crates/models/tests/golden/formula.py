@@ -37,8 +37,8 @@ def tensor(place, shape, offset=0.0, scale=1.0):
     return torch.from_numpy(values.astype(np.float32)).reshape(shape)
 
 
-def fill(network):
-    """Gives a network its weights; returns `{name: {shape, offset, scale}}`."""
+def fill(network, affine=affine):
+    """Gives a network its weights, of the offsets and scales of `affine`; returns `{name: {shape, offset, scale}}`."""
     state, tensors = network.state_dict(), {}
     for place, name in enumerate(sorted(state)):
         shape = list(state[name].shape)

@@ -1,7 +1,5 @@
-"""Makes ncsnpp.json: outputs of small NCSN++ and DDPM++ networks of deepinv, with weights that are a formula.
+"""Makes ncsnpp.json: outputs of small NCSN++ and DDPM++ networks of deepinv, with the weights of formula.py.
 
-The weights are not stored. Number i of the tensor at place k of the sorted names is `offset + scale u(k, i)`, in single precision,
-where u is a number in [-1, 1) from the finaliser of splitmix64 of `2^32 k + i`; images are `u(1000 + case, i)`.
 Needs deepinv 0.5.0 and PyTorch 2.15.0. Usage: python make_ncsnpp.py
 """
 
@@ -10,39 +8,15 @@ import math
 from pathlib import Path
 
 import deepinv
-import numpy as np
 import torch
 
-
-def uniform(place, count):
-    z = np.arange(count, dtype=np.uint64) + np.uint64(place << 32)
-    with np.errstate(over="ignore"):
-        z += np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(40)).astype(np.float64) / 2**23 - 1
+import formula
+from formula import fill, rounded, tensor
 
 
 def affine(name, shape):
-    """Offset and scale, both exact in single precision, so that no layer is zero or silent and numbers stay near 1."""
-    if name.endswith("freqs"):
-        return 0.0, 16.0
-    if name.endswith("bias"):
-        return 0.0, 0.25
-    if len(shape) == 1:
-        return 1.0, 0.25
-    fan_in = math.prod(shape[1:])
-    return 0.0, 2.0 ** round(math.log2(math.sqrt(3 / fan_in)))
-
-
-def tensor(place, shape, offset=0.0, scale=1.0):
-    values = offset + scale * uniform(place, math.prod(shape))
-    return torch.from_numpy(values.astype(np.float32)).reshape(shape)
-
-
-def rounded(x):
-    return [float(f"{value:.9g}") for value in x.flatten().tolist()]
+    """The frequencies of the label, as they are drawn; all else as the others."""
+    return (0.0, 16.0) if name.endswith("freqs") else formula.affine(name, shape)
 
 
 def case(model_type, multipliers, blocks, resolutions, number):
@@ -57,16 +31,7 @@ def case(model_type, multipliers, blocks, resolutions, number):
         _was_trained_on_minus_one_one=True,
         pixel_std=0.5,
     )
-    state = network.state_dict()
-    tensors = {}
-    for place, name in enumerate(sorted(state)):
-        shape = list(state[name].shape)
-        offset, scale = affine(name, shape)
-        tensors[name] = {"shape": shape, "offset": offset, "scale": scale}
-        # The filters are not trained.
-        if "resample_filter" not in name:
-            state[name] = tensor(place, shape, offset, scale)
-    network.load_state_dict(state)
+    tensors = fill(network, affine)
     shape, labels, sigma = [2, 3, 8, 16], [-1.2, 0.7], 0.3
     with torch.no_grad():
         raw = network.forward_unet(tensor(1000 + number, shape), torch.tensor(labels))

@@ -1,7 +1,6 @@
-"""Makes plain_unet.json: outputs of small U-Nets of deepinv, with weights that are a formula.
+"""Makes plain_unet.json: outputs of small U-Nets of deepinv, with the weights of formula.py; images are
+`(1 + u(1000 + case, i))/2`.
 
-The weights are not stored. Number i of the tensor at place k of the sorted names is `offset + scale u(k, i)`, in single precision,
-where u is a number in [-1, 1) from the finaliser of splitmix64 of `2^32 k + i`; images are `(1 + u(1000 + case, i))/2`.
 Needs deepinv 0.5.0 and PyTorch 2.15.0. Usage: python make_plain_unet.py
 """
 
@@ -10,18 +9,9 @@ import math
 from pathlib import Path
 
 import deepinv
-import numpy as np
 import torch
 
-
-def uniform(place, count):
-    z = np.arange(count, dtype=np.uint64) + np.uint64(place << 32)
-    with np.errstate(over="ignore"):
-        z += np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(40)).astype(np.float64) / 2**23 - 1
+from formula import fill, rounded, tensor
 
 
 def affine(name, shape, bias_free):
@@ -40,25 +30,10 @@ def affine(name, shape, bias_free):
     return 0.0, 2.0 ** round(math.log2(math.sqrt(6 / fan_in)))
 
 
-def tensor(place, shape, offset=0.0, scale=1.0):
-    values = offset + scale * uniform(place, math.prod(shape))
-    return torch.from_numpy(values.astype(np.float32)).reshape(shape)
-
-
-def rounded(x):
-    return [float(f"{value:.9g}") for value in x.flatten().tolist()]
-
-
 def case(number, name, **options):
     network = deepinv.models.UNet(2, 2, channels_per_scale=[4, 8, 12], **options).eval()
-    state = network.state_dict()
-    tensors = {}
-    for place, key in enumerate(sorted(state)):
-        shape = list(state[key].shape)
-        offset, scale = affine(key, shape, options.get("batch_norm") == "biasfree")
-        tensors[key] = {"shape": shape, "offset": offset, "scale": scale}
-        state[key] = tensor(place, shape, offset, scale)
-    network.load_state_dict(state)
+    bias_free = options.get("batch_norm") == "biasfree"
+    tensors = fill(network, lambda *tensor: affine(*tensor, bias_free))
     outputs = []
     for shape in ([2, 2, 8, 12], [1, 2, 9, 6]):
         with torch.no_grad():

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use burn::{
-    module::Module,
-    tensor::{DType, Tensor},
-};
+use burn::{module::Module, tensor::Tensor};
 use serde::Deserialize;
 use tempfile::tempdir;
-use tweedie_core::{Backbone, Conditioning, Denoiser, NoiseLabel, Parametrisation};
+use tweedie_core::{Backbone, Conditioning, Denoiser, NoiseLabel, Parametrisation, ScheduleConfig};
 use tweedie_models::{
     Architecture, Imported, ModelError, NoiseEmbedding, Pixels, Pretrained, Resampling,
     TimeInjection, UNetConfig, import, import_names, load_weights, save_weights,
 };
-use tweedie_testkit::{device, exact, golden};
+use tweedie_testkit::{device, golden};
 
 use crate::{
-    formula::{Formula, assert_relative, blank, checkpoint, golden_path, image},
+    formula::{Formula, assert_relative, blank, checkpoint, golden_path, image, single},
     support::weights,
 };
 
@@ -61,7 +58,7 @@ impl Case {
     }
 
     fn raw(&self, network: &impl Backbone, place: u64) -> Tensor<4> {
-        let noise = exact(&self.labels, [self.labels.len()]).cast(DType::F32);
+        let noise = single(&self.labels, [self.labels.len()]);
         network.forward(image(place, self.shape, 0.0, 1.0), Conditioning { noise })
     }
 }
@@ -204,6 +201,9 @@ fn an_edm_network_is_recognised_by_names_and_shapes() {
     assert_eq!(unet(&found), &expected);
     let edm = Parametrisation::Edm { sigma_data: 0.5 };
     assert_eq!(found.config.parametrisation, edm);
+    let schedule = ScheduleConfig::Karras { sigma_max: 80.0 };
+    assert_eq!(found.config.schedule, schedule);
+    assert_eq!(found.config.pixels, Pixels::Symmetric);
     assert_eq!(found.config.image_size, [16, 16]);
 }
 
@@ -278,6 +278,8 @@ fn a_network_with_classes_is_refused() {
         matches!(&error, ModelError::Weights { unexpected, .. } if unexpected == &["label_emb.weight"]),
         "{error}"
     );
+    let message = error.to_string();
+    assert!(message.ends_with("1 unexpected: label_emb.weight; it is told the class of its images, and class-conditional networks are not supported"), "{message}");
     let mut case = expected().edm;
     let label = case.tensors["map_layer0.weight"].clone();
     case.tensors.insert("map_label.weight".into(), label);
@@ -286,6 +288,27 @@ fn a_network_with_classes_is_refused() {
         matches!(&error, ModelError::Weights { unexpected, .. } if unexpected == &["map_label.weight"]),
         "{error}"
     );
+    assert!(error.to_string().contains("class-conditional"), "{error}");
+}
+
+#[test]
+fn what_a_network_needs_in_training_alone_is_left_out() {
+    let one = Formula {
+        shape: vec![2],
+        offset: 0.0,
+        scale: 1.0,
+    };
+    let Golden {
+        mut guided,
+        mut edm,
+        ..
+    } = expected();
+    guided
+        .tensors
+        .insert("sqrt_alphas_cumprod".into(), one.clone());
+    guided.import().unwrap();
+    edm.tensors.insert("map_augment.weight".into(), one);
+    edm.import().unwrap();
 }
 
 #[test]

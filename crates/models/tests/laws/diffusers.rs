@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::{
-    module::Module,
-    tensor::{DType, Tensor},
-};
+use burn::{module::Module, tensor::Tensor};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
@@ -18,9 +15,9 @@ use tweedie_models::{
     Architecture, Imported, ModelError, NoiseEmbedding, Pretrained, Resampling, TimeInjection,
     UNetConfig, import,
 };
-use tweedie_testkit::{device, exact, golden};
+use tweedie_testkit::{device, golden};
 
-use crate::formula::{assert_relative, blank, golden_path, image};
+use crate::formula::{assert_relative, blank, golden_path, image, single};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -79,7 +76,7 @@ mod on_device {
 
     fn check(case: &Case, folder: &Path, place: u64) {
         let found = open(folder).unwrap();
-        let noise = exact(&case.labels, [case.labels.len()]).cast(DType::F32);
+        let noise = single(&case.labels, [case.labels.len()]);
         let x: Tensor<4> = image(place, case.shape, 0.0, 1.0);
         let raw = found.network.forward(x.clone(), Conditioning { noise });
         assert_relative("raw", &raw, &case.raw, TOLERANCE);
@@ -310,4 +307,21 @@ fn what_means_the_same_is_taken() {
     let betas = vec![0.1, 0.2];
     assert_eq!(found.schedule, ScheduleConfig::DdpmTable { betas });
     assert_eq!(found.parametrisation, Parametrisation::X0);
+}
+
+/// Nichol & Dhariwal 2021, eq. 17, <https://arxiv.org/abs/2102.09672>: `s` is 0.008, and no beta is above 0.999.
+#[test]
+fn the_cosine_schedule_and_dropout_are_read() {
+    let folder = changed("scheduler_config.json", |config| {
+        config["beta_schedule"] = json!("squaredcos_cap_v2");
+    });
+    let found = open(folder.path()).unwrap().config;
+    let schedule = ScheduleConfig::DdpmCosine {
+        steps: 1000,
+        offset: 0.008,
+        beta_cap: 0.999,
+    };
+    assert_eq!(found.schedule, schedule);
+    let folder = changed("config.json", |config| config["dropout"] = json!(0.25));
+    assert_eq!(unet(&open(folder.path()).unwrap()).dropout, 0.25);
 }

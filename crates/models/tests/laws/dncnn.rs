@@ -1,16 +1,21 @@
 //! DnCNN: files of all five kinds give the denoiser of the program that wrote them.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
 use burn::{
     module::Module,
     tensor::{DType, Device, Tensor},
 };
-use tweedie_core::{Backbone, Conditioning, Denoiser, Parametrisation, Rng, value_and_vjp};
+use tweedie_core::{
+    Backbone, Conditioning, Denoiser, Parametrisation, Rng, ScheduleConfig, value_and_vjp,
+};
 use tweedie_models::{Architecture, Dncnn, DncnnConfig, ModelError, Pixels, Pretrained, import};
 use tweedie_testkit::{assert_vjp, device, values};
 
-use crate::support::{disturbed, in_double, weights};
+use crate::{
+    formula::{assert_relative, blank, golden_path, single},
+    support::{disturbed, in_double, weights},
+};
 
 fn small() -> DncnnConfig {
     DncnnConfig {
@@ -25,14 +30,9 @@ fn network() -> Dncnn {
     disturbed(small().init(5, &device()).unwrap())
 }
 
-fn golden_file(name: &str) -> PathBuf {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    [folder, name].iter().collect()
-}
-
 mod on_device {
     use serde::Deserialize;
-    use tweedie_testkit::{assert_close, exact, golden};
+    use tweedie_testkit::golden;
 
     use super::*;
 
@@ -51,15 +51,14 @@ mod on_device {
 
     #[test]
     fn files_of_all_kinds_denoise_as_where_they_come_from() {
-        let golden: Golden = golden(golden_file("dncnn.json"));
-        let x = exact(&golden.x, golden.shape).cast(DType::F32);
+        let golden: Golden = golden(golden_path("dncnn.json"));
+        let x = single(&golden.x, golden.shape);
         assert_eq!(golden.cases.len(), 5);
         for Case { file, denoised } in golden.cases {
-            let model = Pretrained::open(&golden_file(&file), &device()).unwrap();
-            let found = values(&model.denoiser().denoise(x.clone(), 0.1));
-            let size = denoised.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
+            let model = Pretrained::open(&golden_path(&file), &device()).unwrap();
+            let found = model.denoiser().denoise(x.clone(), 0.1);
             // Five layers in a row, each with a relative rounding error of a few times 6e-8.
-            assert_close(&file, &found, &denoised, 3e-6 * size);
+            assert_relative(&file, &found, &denoised, 3e-6);
         }
     }
 }
@@ -73,7 +72,7 @@ fn files_say_which_layers_have_a_bias() {
         ("dncnn_port.pth", [false, true, false]),
         ("dncnn_deepinv.pth", [true; 3]),
     ] {
-        let found = import(&golden_file(file), None, &device()).unwrap().config;
+        let found = import(&golden_path(file), None, &device()).unwrap().config;
         let expected = DncnnConfig {
             channels: 2,
             width: 6,
@@ -121,6 +120,12 @@ fn names_say_the_noise_level() {
             let found = import(&file, Some(name), &device()).unwrap().config;
             assert_eq!(found.architecture, Architecture::Dncnn(config.clone()));
             assert_eq!(found.only_sigma, level.map(|level| level / 255.0), "{name}");
+            let (sigma_max, size) = match level {
+                Some(level) => (level / 255.0, 40),
+                None => (55.0 / 255.0, 50),
+            };
+            assert_eq!(found.schedule, ScheduleConfig::Karras { sigma_max });
+            assert_eq!(found.image_size, [size; 2], "{name}");
         }
     }
 }
@@ -197,29 +202,16 @@ fn what_no_network_can_be_is_refused() {
 fn networks_of_other_kinds_with_the_same_names_are_not_taken_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, depth: usize, inputs: usize| {
-        let mut header = serde_json::Map::new();
-        let mut end = 0;
-        let mut add = |name: String, shape: Vec<usize>| {
-            let start = end;
-            end += 4 * shape.iter().product::<usize>();
-            header.insert(
-                name,
-                serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}),
-            );
-        };
+        let mut shapes = BTreeMap::new();
         for index in 0..depth {
-            let wide = |index: usize, narrow| if index == 0 { narrow } else { 4 };
+            let inputs = if index == 0 { inputs } else { 4 };
             let outputs = if index + 1 == depth { 1 } else { 4 };
-            let shape = vec![outputs, wide(index, inputs), 3, 3];
-            add(format!("model.{}.weight", 2 * index), shape);
-            add(format!("model.{}.bias", 2 * index), vec![outputs]);
+            let layer = format!("model.{}", 2 * index);
+            shapes.insert(format!("{layer}.weight"), vec![outputs, inputs, 3, 3]);
+            shapes.insert(format!("{layer}.bias"), vec![outputs]);
         }
-        let header = serde_json::Value::Object(header).to_string();
-        let mut file = (header.len() as u64).to_le_bytes().to_vec();
-        file.extend(header.bytes());
-        file.resize(file.len() + end, 0);
         let path = folder.path().join(name);
-        std::fs::write(&path, file).unwrap();
+        blank(&path, &shapes);
         import(&path, None, &device())
     };
     assert!(write("dncnn.safetensors", 6, 1).is_ok());

@@ -1,10 +1,6 @@
 //! DRUNet: its size and names, the outputs of the reference, and what its lack of biases means.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs};
 
 use burn::{
     module::Module,
@@ -17,9 +13,12 @@ use tweedie_core::{Backbone, Conditioning, Denoiser, Rng, value_and_vjp};
 use tweedie_models::{
     Architecture, Drunet, DrunetConfig, ModelError, Network, Pretrained, import, import_names,
 };
-use tweedie_testkit::{assert_close, assert_vjp, device, exact, golden, values};
+use tweedie_testkit::{assert_close, assert_vjp, device, golden, values};
 
-use crate::support::{disturbed, in_double, weights};
+use crate::{
+    formula::{assert_relative, golden_path, single},
+    support::{disturbed, in_double, weights},
+};
 
 fn small() -> DrunetConfig {
     DrunetConfig {
@@ -34,9 +33,8 @@ fn network() -> Drunet {
 }
 
 fn labelled(sigma: &[f64]) -> Conditioning {
-    let noise = exact(sigma, [sigma.len()]);
     Conditioning {
-        noise: noise.cast(DType::F32),
+        noise: single(sigma, [sigma.len()]),
     }
 }
 
@@ -55,13 +53,7 @@ struct Case {
 }
 
 fn reference() -> Golden {
-    golden(data("drunet.json"))
-}
-
-fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
+    golden(golden_path("drunet.json"))
 }
 
 #[test]
@@ -100,7 +92,7 @@ fn the_colour_network_is_the_published_one() {
 fn the_published_networks_have_names() {
     for (name, channels) in [("drunet-color", 3), ("drunet-gray", 1)] {
         assert!(import_names().any(|known| known == name));
-        let error = import(&data("drunet.pth"), Some(name), &device()).unwrap_err();
+        let error = import(&golden_path("drunet.pth"), Some(name), &device()).unwrap_err();
         let ModelError::OtherNetwork {
             found, expected, ..
         } = &error
@@ -117,8 +109,8 @@ fn the_published_networks_have_names() {
 
 #[test]
 fn the_denoiser_of_a_file_is_the_network_itself() {
-    let model = Pretrained::open(&data("drunet.pth"), &device()).unwrap();
-    let Network::Drunet(network) = import(&data("drunet.pth"), None, &device())
+    let model = Pretrained::open(&golden_path("drunet.pth"), &device()).unwrap();
+    let Network::Drunet(network) = import(&golden_path("drunet.pth"), None, &device())
         .unwrap()
         .network
     else {
@@ -129,37 +121,40 @@ fn the_denoiser_of_a_file_is_the_network_itself() {
     assert_eq!(found, values(&network.denoise(x, 0.3)));
 }
 
-#[test]
-fn outputs_are_those_of_the_reference() {
-    let golden = reference();
-    let found = import(&data("drunet.pth"), None, &device()).unwrap();
-    let Network::Drunet(network) = found.network else {
-        panic!("no DRUNet")
-    };
-    let expected = DrunetConfig {
-        channels: 1,
-        widths: vec![2, 4, 6, 8],
-        blocks_per_level: 2,
-    };
-    assert_eq!(*network.config(), expected);
-    assert_eq!(golden.cases.len(), 4);
-    for Case {
-        shape,
-        sigma,
-        x,
-        out,
-    } in golden.cases
-    {
-        let x = exact(&x, shape).cast(DType::F32);
-        let found = if sigma.iter().all(|level| *level == sigma[0]) {
-            network.denoise(x, sigma[0])
-        } else {
-            network.forward(x, labelled(&sigma))
+mod on_device {
+    use super::*;
+
+    #[test]
+    fn outputs_are_those_of_the_reference() {
+        let golden = reference();
+        let found = import(&golden_path("drunet.pth"), None, &device()).unwrap();
+        let Network::Drunet(network) = found.network else {
+            panic!("no DRUNet")
         };
-        assert_eq!(found.dims(), shape);
-        let size = out.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
-        // Forty layers in a row, each with a relative rounding error of a few times 6e-8.
-        assert_close(&format!("{shape:?}"), &values(&found), &out, 1e-5 * size);
+        let expected = DrunetConfig {
+            channels: 1,
+            widths: vec![2, 4, 6, 8],
+            blocks_per_level: 2,
+        };
+        assert_eq!(*network.config(), expected);
+        assert_eq!(golden.cases.len(), 4);
+        for Case {
+            shape,
+            sigma,
+            x,
+            out,
+        } in golden.cases
+        {
+            let x = single(&x, shape);
+            let found = if sigma.iter().all(|level| *level == sigma[0]) {
+                network.denoise(x, sigma[0])
+            } else {
+                network.forward(x, labelled(&sigma))
+            };
+            assert_eq!(found.dims(), shape);
+            // Forty layers in a row, each with a relative rounding error of a few times 6e-8.
+            assert_relative(&format!("{shape:?}"), &found, &out, 1e-5);
+        }
     }
 }
 

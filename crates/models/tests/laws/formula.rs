@@ -47,6 +47,12 @@ impl Formula {
     }
 }
 
+/// Numbers on the device under test, in single precision from the start: not every device has double.
+pub(crate) fn single<const D: usize>(numbers: &[f64], shape: [usize; D]) -> Tensor<D> {
+    let numbers: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
+    Tensor::from_data(TensorData::new(numbers, shape), (&device(), DType::F32))
+}
+
 /// An image on the device under test.
 pub(crate) fn image(place: u64, shape: [usize; 4], offset: f64, scale: f64) -> Tensor<4> {
     let formula = Formula {

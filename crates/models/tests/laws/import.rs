@@ -157,24 +157,26 @@ fn a_carried_configuration_must_fit_the_tensors() {
         br#"[2,3],\"blocks_per_level\":1"#,
         br#"[9],\"blocks_per_level\":999"#,
     );
-    assert!(matches!(error, ModelError::Weights { .. }), "{error}");
-    let error = edited(
-        br#"\"widths\":[2,3],\"blocks_per_level\":1"#,
-        br#"\"widths\":[9],\"blocks_per_level\":999"#,
-    );
-    assert!(matches!(error, ModelError::Weights { .. }), "{error}");
+    let is = |error, expected: CheckpointProblem| {
+        let ModelError::Checkpoint { problem, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(problem, expected);
+    };
+    let (needed, found) = (1998, 10);
+    is(error, CheckpointProblem::Layers { needed, found });
     let error = edited(
         br#"\"channels\":1,\"widths\":[2,3]"#,
         br#"\"channels\":9999,\"widths\":[]"#,
     );
-    let ModelError::Checkpoint { problem, .. } = error else {
-        panic!("{error}")
-    };
-    let expected = CheckpointProblem::Configuration {
-        field: "channels".into(),
-        found: 9999,
-    };
-    assert_eq!(problem, expected);
+    let (field, found) = ("channels".into(), 9999);
+    is(error, CheckpointProblem::Configuration { field, found });
+    let error = edited(
+        br#"\"image_size\":[128,128]"#,
+        br#"\"image_size\":[9000000]"#,
+    );
+    let (field, found) = ("image_size".into(), 9_000_000);
+    is(error, CheckpointProblem::Configuration { field, found });
 }
 
 #[test]
@@ -188,7 +190,8 @@ fn names_that_do_not_exist_are_answered_with_those_that_do() {
 
 #[test]
 fn a_checkpoint_of_no_known_network_shows_its_tensors() {
-    let tensors = [("a.weight", [2, 3]), ("b.weight", [3, 4])];
+    // A name may hold what a terminal obeys.
+    let tensors = [("a.weight", [2, 3]), ("b\u{1b}.weight", [3, 4])];
     let bytes = [0; 48];
     let views = tensors.map(|(name, shape)| {
         let length = 4 * shape[0] * shape[1];
@@ -201,7 +204,7 @@ fn a_checkpoint_of_no_known_network_shows_its_tensors() {
     let error = refusal(&path);
     let text = error.to_string();
     assert!(
-        text.contains("2 tensors begin with a.weight [2, 3], b.weight [3, 4]"),
+        text.contains("2 tensors begin with a.weight [2, 3], b .weight [3, 4]"),
         "{text}"
     );
     assert!(text.contains("drunet-color"), "{text}");
@@ -210,8 +213,11 @@ fn a_checkpoint_of_no_known_network_shows_its_tensors() {
 
 #[test]
 fn tensors_that_do_not_fit_are_named_as_in_the_file() {
-    let ModelError::Weights { mismatched, .. } = refusal(&file("integers.pth")) else {
-        panic!("accepted")
+    let error = refusal(&file("integers.pth"));
+    let text = error.to_string();
+    assert_eq!(text.matches("of I64").count(), 5, "{text}");
+    let ModelError::Weights { mismatched, .. } = error else {
+        panic!("{error}")
     };
     assert_eq!(mismatched.len(), SIZES.len());
     assert!(mismatched.iter().all(|tensor| tensor.dtype == DType::I64));
@@ -238,7 +244,7 @@ fn files_that_are_no_checkpoints_are_told_apart() {
     use CheckpointProblem as Problem;
     let folder = tempdir().unwrap();
     assert_eq!(problem(folder.path()), Problem::Folder);
-    let cases: [(&[u8], Problem, &str); 8] = [
+    let cases: [(&[u8], Problem, &str); 9] = [
         (b"", Problem::Empty, "is empty"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 130\n",
@@ -248,6 +254,7 @@ fn files_that_are_no_checkpoints_are_told_apart() {
         (b"\n <!DOCTYPE html><html>", Problem::WebPage, "web page"),
         (b"<HTML><title>404</title>", Problem::WebPage, "web page"),
         (b"\x80\x02}q\x00.", Problem::PlainPickle, "no tensors"),
+        (b"\x80\x05}\x94.", Problem::PlainPickle, "no tensors"),
         (
             b"\x89PNG\r\n",
             Problem::Unknown {
@@ -301,6 +308,57 @@ fn archives_of_other_things_are_told_apart() {
         error.to_string().contains("Expected a dictionary"),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_of_another_network_than_asked_for_is_told_from_an_incomplete_one() {
+    let error = import(&file("zip.pth"), Some("drunet-gray"), &device()).unwrap_err();
+    let ModelError::OtherNetwork {
+        found,
+        name,
+        expected,
+        ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+    let Architecture::Drunet(found) = *found else {
+        panic!("{found:?}")
+    };
+    assert_eq!((found.widths, name.as_str()), (vec![2, 3], "drunet-gray"));
+    let published = Architecture::Drunet(DrunetConfig::published(1));
+    assert_eq!(*expected, published);
+    // A weight that is missing.
+    let bytes = fs::read(file("f32.safetensors")).unwrap();
+    let whole = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let lost = "m_up1.1.res.2.weight";
+    let views = whole.iter().filter(|(name, _)| *name != lost);
+    let (_folder, path) = holding(&safetensors::serialize(views, None).unwrap());
+    let error = refusal(&path);
+    let ModelError::Weights {
+        missing,
+        unexpected,
+        mismatched,
+        ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(missing, [lost]);
+    assert_eq!((unexpected.len(), mismatched.len()), (0, 0));
+}
+
+#[test]
+fn a_damaged_tensor_is_no_weight() {
+    let mut bytes = fs::read(file("zip.pth")).unwrap();
+    // The first number of the first tensor, -1.
+    let number = (-1.0_f32).to_le_bytes();
+    let at = bytes.windows(4).position(|four| four == number).unwrap();
+    bytes[at] ^= 1;
+    let (_folder, path) = holding(&bytes);
+    let error = refusal(&path);
+    assert!(matches!(error, ModelError::Read { .. }), "{error}");
+    assert!(error.to_string().contains("checksum"), "{error}");
 }
 
 #[test]

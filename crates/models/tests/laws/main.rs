@@ -5,6 +5,8 @@ mod adm;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod diffusers;
 #[cfg(test)]
 mod dncnn;
@@ -16,6 +18,8 @@ mod embedding;
 mod formula;
 #[cfg(test)]
 mod import;
+#[cfg(test)]
+mod import_forms;
 #[cfg(test)]
 mod import_hostile;
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! The little network of digits: its size, its outputs, its table of steps, and its one size of images.
 
-use std::path::PathBuf;
-
 use burn::{
     module::Module,
     tensor::{DType, Tensor},
 };
-use tweedie_core::{Backbone, Conditioning, Rng, value_and_vjp};
+use tweedie_core::{Backbone, Conditioning, Parametrisation, Rng, value_and_vjp};
 use tweedie_models::{Architecture, MnistDdpm, MnistDdpmConfig, ModelConfig, Pixels, import};
-use tweedie_testkit::{assert_close, assert_vjp, device, values};
+use tweedie_testkit::{assert_vjp, device, values};
 
-use crate::support::{disturbed, in_double};
+use crate::{
+    formula::{assert_relative, golden_path, single},
+    support::{disturbed, in_double},
+};
 
 fn small() -> MnistDdpmConfig {
     MnistDdpmConfig {
@@ -31,21 +32,16 @@ fn run(network: &MnistDdpm, x: Tensor<4>) -> Tensor<4> {
     network.forward(x, label)
 }
 
-fn golden_file(name: &str) -> PathBuf {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    [folder, name].iter().collect()
-}
-
 /// The configuration of the small file in `tests/golden`.
 fn recognised() -> ModelConfig {
-    import(&golden_file("mnist_ddpm.pth"), None, &device())
+    import(&golden_path("mnist_ddpm.pth"), None, &device())
         .unwrap()
         .config
 }
 
 mod on_device {
     use serde::Deserialize;
-    use tweedie_testkit::{exact, golden};
+    use tweedie_testkit::golden;
 
     use super::*;
 
@@ -59,16 +55,14 @@ mod on_device {
 
     #[test]
     fn outputs_are_those_of_the_reference() {
-        let golden: Golden = golden(golden_file("mnist_ddpm.json"));
-        let network = import(&golden_file("mnist_ddpm.pth"), None, &device())
+        let golden: Golden = golden(golden_path("mnist_ddpm.json"));
+        let network = import(&golden_path("mnist_ddpm.pth"), None, &device())
             .unwrap()
             .network;
-        let x = exact(&golden.x, golden.shape).cast(DType::F32);
-        let noise = exact(&golden.times, [golden.times.len()]).cast(DType::F32);
-        let found = values(&network.forward(x, Conditioning { noise }));
-        let size = golden.out.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
+        let noise = single(&golden.times, [golden.times.len()]);
+        let found = network.forward(single(&golden.x, golden.shape), Conditioning { noise });
         // Ten layers in a row, each with a relative rounding error of a few times 6e-8.
-        assert_close("output", &found, &golden.out, 1e-5 * size);
+        assert_relative("output", &found, &golden.out, 1e-5);
     }
 }
 
@@ -89,6 +83,7 @@ fn a_file_is_recognised_by_its_shapes() {
         time_width: 8,
     };
     assert_eq!(found.architecture, Architecture::MnistDdpm(network));
+    assert_eq!(found.parametrisation, Parametrisation::Epsilon);
     assert_eq!(
         (found.pixels, found.image_size),
         (Pixels::Centred, [10, 10])

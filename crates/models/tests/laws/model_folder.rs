@@ -81,6 +81,8 @@ fn a_folder_that_cannot_be_written_is_named() {
 #[test]
 fn the_denoiser_is_the_formula_of_the_network() {
     let folder = folder();
+    // Another program's, which is not read where there is ours.
+    fs::write(folder.path().join("config.json"), "{}").unwrap();
     let model = open(folder.path()).unwrap();
     let network = awake(&unet(), &device());
     let x = Rng::seeded(1, &device()).normal([2, 1, 8, 12]);

@@ -8,14 +8,14 @@ use burn::{
 };
 use serde::Deserialize;
 use tempfile::TempDir;
-use tweedie_core::{Backbone, Conditioning, Parametrisation, Rng, value_and_vjp};
+use tweedie_core::{Backbone, Conditioning, Parametrisation, Rng, ScheduleConfig, value_and_vjp};
 use tweedie_models::{
     Architecture, Imported, ModelError, Ncsnpp, NcsnppConfig, NcsnppKind, Pixels, import,
 };
-use tweedie_testkit::{assert_vjp, device, exact, golden, values};
+use tweedie_testkit::{assert_vjp, assert_z, device, golden, values};
 
 use crate::{
-    formula::{Formula, blank, checkpoint, golden_path},
+    formula::{Formula, blank, checkpoint, golden_path, single},
     support::{disturbed, in_double, weights},
 };
 
@@ -40,7 +40,7 @@ fn network(kind: NcsnppKind) -> Ncsnpp {
 
 fn labelled(labels: &[f64]) -> Conditioning {
     Conditioning {
-        noise: exact(labels, [labels.len()]).cast(DType::F32),
+        noise: single(labels, [labels.len()]),
     }
 }
 
@@ -134,6 +134,7 @@ fn the_published_names_and_shapes_are_those_of_the_network() {
     assert_eq!(config.pixels, Pixels::Symmetric);
     let edm = Parametrisation::Edm { sigma_data: 0.5 };
     assert_eq!(config.parametrisation, edm);
+    assert_eq!(config.schedule, ScheduleConfig::Karras { sigma_max: 80.0 });
     let [augmentation, frequencies] =
         ["map_augment.weight", "map_noise.freqs"].map(|name| keys[name].iter().product::<usize>());
     assert_eq!(network.num_params(), n_params - augmentation + frequencies);
@@ -248,6 +249,19 @@ fn all_but_the_frequencies_can_be_trained() {
         network.visit(&mut constant);
         assert_eq!(constant.shapes, constants, "{kind:?}");
     }
+}
+
+/// A standard deviation of 16, as Song et al. 2021 have it.
+#[test]
+fn the_frequencies_are_normal() {
+    let drawn = |seed| weights(&small(NcsnppKind::Ncsn).init(seed, &device()).unwrap()).remove(0);
+    let all: Vec<f64> = (0..8).flat_map(drawn).collect();
+    let count = all.len() as f64;
+    assert_eq!(count, 8.0 * 32.0);
+    let mean = all.iter().sum::<f64>() / count;
+    let square = all.iter().map(|f| f * f).sum::<f64>() / count;
+    let errors = [256.0 / count, 2.0 * 256.0 * 256.0 / count].map(f64::sqrt);
+    assert_z("moments", &[mean, square], &[0.0, 256.0], &errors);
 }
 
 #[test]

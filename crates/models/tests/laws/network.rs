@@ -5,7 +5,7 @@ use burn::{
     tensor::{DType, Tensor},
 };
 use tweedie_core::{Backbone, Conditioning, Rng, value_and_vjp};
-use tweedie_models::{NoiseEmbedding, TimeInjection, UNetConfig};
+use tweedie_models::{NoiseEmbedding, TimeInjection, UNet, UNetConfig};
 use tweedie_testkit::{assert_close, assert_vjp, assert_z, device, values};
 
 use crate::support::{awake, in_double, kinds, small, untrained, weights};
@@ -175,19 +175,31 @@ fn every_weight_can_be_trained() {
 }
 
 #[test]
-fn a_gradient_in_the_image_wakes_no_dropout_after_valid() {
+fn dropout_acts_where_weights_are_trained_and_nowhere_else() {
     let config = UNetConfig {
         dropout: 0.5,
         ..small(TimeInjection::ScaleShift)
     };
-    let network = awake(&config, &device()).valid();
+    let network = awake(&config, &device());
     let x = Rng::seeded(4, &device()).normal([1, 2, 4, 4]);
-    let run = |x: Tensor<4>| {
+    let through = |network: &UNet, x: Tensor<4>| {
         let label = Conditioning::uniform(40.0, &x);
         network.forward(x, label)
     };
+    let run = |x: Tensor<4>| through(&network, x);
     let (tracked, _) = value_and_vjp(x.clone(), run, |y| y.ones_like());
+    let trained = network.clone().train();
+    let dropped = values(&through(
+        &trained,
+        x.clone().to_device(&device().autodiff()),
+    ));
     let plain = values(&run(x));
+    assert!(
+        plain
+            .iter()
+            .zip(&dropped)
+            .any(|(a, b)| (a - b).abs() > 0.01)
+    );
     let size = plain.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
     // Attention runs through other kernels when tracked.
     assert_close("output", &values(&tracked), &plain, 1e-5 * size);

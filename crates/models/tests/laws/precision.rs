@@ -32,7 +32,7 @@ fn drunet() -> Architecture {
 }
 
 /// A small network of each kind.
-fn architectures() -> Vec<Architecture> {
+pub(crate) fn architectures() -> Vec<Architecture> {
     let ncsnpp = |kind| {
         Architecture::Ncsnpp(NcsnppConfig {
             channels: 2,

@@ -1,7 +1,5 @@
 //! The course's U-Net: its size, its outputs with both kinds of statistics, and when which is used.
 
-use std::path::PathBuf;
-
 use burn::{
     module::Module,
     tensor::{DType, Device, Tensor},
@@ -11,9 +9,12 @@ use tweedie_core::{
     Backbone, Conditioning, NoiseLabel, Parametrisation, Rng, ScheduleConfig, value_and_vjp,
 };
 use tweedie_models::{Architecture, Network, SimpleUnet, SimpleUnetConfig, import};
-use tweedie_testkit::{assert_close, assert_vjp, device, exact, golden, values};
+use tweedie_testkit::{assert_vjp, device, golden, values};
 
-use crate::support::{disturbed, in_double, weights};
+use crate::{
+    formula::{assert_relative, golden_path, single},
+    support::{disturbed, in_double, weights},
+};
 
 fn small() -> SimpleUnetConfig {
     SimpleUnetConfig {
@@ -43,32 +44,23 @@ struct Golden {
 
 impl Golden {
     fn read() -> Self {
-        golden(golden_file("simple_unet.json"))
+        golden(golden_path("simple_unet.json"))
     }
 
     fn outputs(&self, network: &Network, device: &Device) -> Tensor<4> {
-        let x = exact(&self.x, self.shape)
-            .cast(DType::F32)
-            .to_device(device);
-        let noise = exact(&self.labels, [self.labels.len()]);
-        let noise = noise.cast(DType::F32).to_device(device);
+        let x = single(&self.x, self.shape).to_device(device);
+        let noise = single(&self.labels, [self.labels.len()]).to_device(device);
         network.forward(x, Conditioning { noise })
     }
 
     fn assert_near(&self, found: Tensor<4>, expected: &[f64]) {
-        let size = expected.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
         // Sixteen layers in a row, each with a relative rounding error of a few times 6e-8.
-        assert_close("output", &values(&found), expected, 1e-5 * size);
+        assert_relative("output", &found, expected, 1e-5);
     }
 }
 
-fn golden_file(name: &str) -> PathBuf {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    [folder, name].iter().collect()
-}
-
 fn imported(device: &Device) -> Network {
-    import(&golden_file("simple_unet.pth"), None, device)
+    import(&golden_path("simple_unet.pth"), None, device)
         .unwrap()
         .network
 }
@@ -126,8 +118,7 @@ fn a_gradient_in_the_image_keeps_the_running_statistics() {
     let x = Rng::seeded(4, &device()).normal([2, 2, 4, 8]);
     let plain = values(&run(&network, x.clone()));
     let (tracked, _) = value_and_vjp(x, |x| run(&network, x), |y| y.ones_like());
-    let size = plain.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
-    assert_close("output", &values(&tracked), &plain, 1e-5 * size);
+    assert_relative("output", &tracked, &plain, 1e-5);
 }
 
 #[test]
@@ -168,7 +159,7 @@ fn the_network_of_the_course_has_62_438_883_parameters() {
 
 #[test]
 fn a_file_of_the_course_is_recognised_with_its_training() {
-    let found = import(&golden_file("simple_unet.pth"), None, &device())
+    let found = import(&golden_path("simple_unet.pth"), None, &device())
         .unwrap()
         .config;
     let network = SimpleUnetConfig {
@@ -191,7 +182,7 @@ fn a_file_of_the_course_is_recognised_with_its_training() {
 #[test]
 fn what_no_network_can_be_is_refused() {
     type Change = fn(&mut SimpleUnetConfig);
-    let cases: [(Change, &str); 4] = [
+    let cases: [(Change, &str); 5] = [
         (|c| c.channels = 0, "channels must be at least 1, found 0"),
         (|c| c.widths[1] = 0, "widths must be at least 1, found 0"),
         (
@@ -201,6 +192,10 @@ fn what_no_network_can_be_is_refused() {
         (
             |c| c.time_width = 5,
             "time_width must be even and at least 4, found 5",
+        ),
+        (
+            |c| c.time_width = 2,
+            "time_width must be even and at least 4, found 2",
         ),
     ];
     for (change, message) in cases {

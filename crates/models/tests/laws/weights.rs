@@ -3,8 +3,11 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use burn::tensor::DType;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::tempdir;
-use tweedie_models::{ModelError, TimeInjection, UNetConfig, load_weights, save_weights};
+use tweedie_models::{
+    ModelError, TimeInjection, UNetConfig, load_checkpoint, load_weights, save_weights,
+};
 use tweedie_testkit::device;
 
 use crate::support::{awake, in_double, small, untrained, weights};
@@ -62,6 +65,9 @@ fn names_and_layout_are_those_of_pytorch() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     save_weights(&config().init(1, &device()).unwrap(), &path).unwrap();
+    // Readers of PyTorch look for this.
+    let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+    assert!(text.contains(r#""__metadata__":{"format":"pt"}"#));
     let header = header(&path);
     assert_eq!(header["input.weight"], [4, 2, 3, 3]);
     assert_eq!(header["time.first.weight"], [16, 4]);
@@ -117,6 +123,25 @@ fn tensors_that_do_not_fit_are_listed_together() {
     assert!(message.contains("18 missing: ") && message.contains("18 unexpected: "));
     assert!(message.contains(path.to_str().unwrap()));
     assert_eq!(weights(&network), before);
+}
+
+#[test]
+fn counters_of_norms_are_not_needed() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    let network = awake(&config(), &device());
+    save_weights(&network, &path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let whole = SafeTensors::deserialize(&bytes).unwrap();
+    let seven = 7_i64.to_le_bytes();
+    for (name, is_taken) in [("norm.num_batches_tracked", true), ("norm.steps", false)] {
+        let counter = TensorView::new(Dtype::I64, vec![], &seven).unwrap();
+        let tensors = whole.iter().chain([(name, counter)]);
+        fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+        let mut loaded = config().init(1, &device()).unwrap();
+        assert_eq!(load_checkpoint(&mut loaded, &path).is_ok(), is_taken);
+        assert_eq!(weights(&loaded) == weights(&network), is_taken);
+    }
 }
 
 #[test]

@@ -167,8 +167,8 @@ pub(crate) fn recognised(theirs: &Inventory) -> Option<ModelConfig> {
         learned_sigma: channels.checked_mul(2) == Some(outputs),
         ..published(resampling)
     };
-    let size = 8_usize.checked_shl(levels as u32 - 1)?;
-    Some(trained(config, size))
+    config.validate().ok()?;
+    Some(trained(config))
 }
 
 /// What the networks have in common.
@@ -187,7 +187,8 @@ fn published(resampling: Resampling) -> UNetConfig {
     }
 }
 
-fn trained(unet: UNetConfig, size: usize) -> ModelConfig {
+fn trained(unet: UNetConfig) -> ModelConfig {
+    let size = 8 * unet.multiple();
     ModelConfig::new(
         Architecture::UNet(unet),
         Parametrisation::Epsilon,
@@ -206,7 +207,7 @@ pub(crate) fn ffhq() -> ModelConfig {
         attention_levels: vec![4],
         ..published(Resampling::ResidualBlock)
     };
-    trained(unet, 256)
+    trained(unet)
 }
 
 /// Dhariwal & Nichol's network for ImageNet at 256 pixels, without classes: `256x256_diffusion_uncond.pt`.
@@ -218,5 +219,5 @@ pub(crate) fn imagenet() -> ModelConfig {
         attention_levels: vec![3, 4, 5],
         ..published(Resampling::ResidualBlock)
     };
-    trained(unet, 256)
+    trained(unet)
 }
