@@ -1,6 +1,6 @@
 //! `tweedie convert`: the weights of another program as a file of this one.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use tweedie::{
@@ -8,7 +8,7 @@ use tweedie::{
     models::import,
 };
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 
 /// Convert a published checkpoint into one file that says what it is
 ///
@@ -20,12 +20,19 @@ pub(crate) struct Arguments {
     /// The network, where the tensors of the file do not say it all, as with a noise level.
     #[arg(long, value_name = "NAME")]
     arch: Option<String>,
-    /// The checkpoint.
-    #[arg(long, value_name = "FILE")]
+    /// The checkpoint: a file, or a folder of diffusers.
+    #[arg(long, value_name = "PATH")]
     from: PathBuf,
     /// The file to write; a file there is replaced in one step.
     #[arg(long, value_name = "FILE.safetensors", value_parser = safetensors)]
     to: PathBuf,
+}
+
+/// The result would take the place of its source.
+#[derive(Debug, thiserror::Error)]
+#[error("--from and --to are the same file, {}", path.display())]
+struct OntoItself {
+    path: PathBuf,
 }
 
 fn safetensors(text: &str) -> Result<PathBuf, String> {
@@ -38,6 +45,15 @@ fn safetensors(text: &str) -> Result<PathBuf, String> {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    if let (Ok(from), Ok(to)) = (
+        fs::canonicalize(&arguments.from),
+        fs::canonicalize(&arguments.to),
+    ) && from == to
+    {
+        return Err(Failure::usage(OntoItself {
+            path: arguments.to.clone(),
+        }));
+    }
     // The processor: nothing is computed.
     let imported = import(&arguments.from, arguments.arch.as_deref(), &Device::flex())?;
     imported.save(&arguments.to)?;

@@ -103,7 +103,7 @@ impl Arguments {
         let pretrained = pretrained.with_precision(self.precision.into())?;
         if self.arch.is_none() && told_no_level(pretrained.config()) {
             eprintln!(
-                "note: {name} does not say its noise level and is taken for a blind network; --arch NAME would say"
+                "note: {name} does not say its noise level and is taken for a blind network; for a DnCNN --arch NAME would say it"
             );
         }
         let denoiser = self.arranged(&pretrained)?;
@@ -181,13 +181,17 @@ impl Model {
 
     /// Refuses a noise level where the network knows another one only.
     pub(crate) fn check_level(&self, sigma: f64) -> Outcome<()> {
-        match self.config().unit_range_sigma() {
-            Some(only) if (sigma / only - 1.0).abs() > SAME_LEVEL => {
-                Err(Failure::usage(LevelError::One { only, found: sigma }))
-            }
-            _ => Ok(()),
+        match other_level(self.config(), sigma) {
+            Some(only) => Err(Failure::usage(LevelError::One { only, found: sigma })),
+            None => Ok(()),
         }
     }
+}
+
+/// The only noise level of a network, in pixels of [0, 1], if it is another than `sigma`.
+pub(crate) fn other_level(config: &ModelConfig, sigma: f64) -> Option<f64> {
+    let only = config.unit_range_sigma()?;
+    ((sigma / only - 1.0).abs() > SAME_LEVEL).then_some(only)
 }
 
 /// Whether the network must know its noise level by itself, and nobody knows it.
@@ -226,6 +230,10 @@ pub(crate) fn open(
 
 /// The file or the folder of the model that `path` leads to.
 fn place(path: &Path) -> Outcome<PathBuf> {
+    path.metadata().map_err(|source| ModelError::Read {
+        path: path.into(),
+        source,
+    })?;
     let holds = |name: &str| path.join(name).exists();
     if !path.is_dir() || [MODEL_FILE, "config.json", "unet"].into_iter().any(holds) {
         return Ok(path.into());

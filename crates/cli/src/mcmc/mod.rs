@@ -26,7 +26,7 @@ const PHANTOM: [usize; 2] = [64, 64];
 /// What is known of images.
 enum Known {
     Classical(Classical),
-    Learnt(Model),
+    Learnt(Box<Model>),
 }
 
 /// Runs the verb.
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         None => {
             let model = arguments.model.open(&device)?;
             model.check_level(arguments.sigma)?;
-            Known::Learnt(model)
+            Known::Learnt(Box::new(model))
         }
     };
     let problem = pose(arguments, &known, &device)?;

@@ -24,6 +24,7 @@ use crate::{
     method::{GridName, Method, SolverName},
     model,
     posterior::{MethodName, Recipe},
+    quality::save_report,
     sheet::save_sheet,
 };
 
@@ -167,7 +168,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         }
     }
     if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+        save_report(&rows, path)?;
     }
     if let Some(path) = &arguments.picture {
         let shown = SHOWN.min(truth.dims()[0]);

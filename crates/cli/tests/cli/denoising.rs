@@ -59,12 +59,44 @@ fn zeros(path: &Path, tensors: &[(String, Vec<usize>)], others: &[(&str, Vec<f32
 
 /// A DnCNN that finds no noise.
 pub(crate) fn silent(path: &Path, channels: usize) {
+    sharing(path, channels, 0.0);
+}
+
+/// As the published networks for grey pictures at one level, finding no noise.
+pub(crate) fn silent_of_full_size(path: &Path) {
+    let layer = |index: usize| {
+        let (outputs, inputs) = match index {
+            0 => (64, 1),
+            16 => (1, 64),
+            _ => (64, 64),
+        };
+        let name = |part: &str| format!("model.{}.{part}", 2 * index);
+        [
+            (name("weight"), vec![outputs, inputs, 3, 3]),
+            (name("bias"), vec![outputs]),
+        ]
+    };
+    zeros(path, &(0..17).flat_map(layer).collect::<Vec<_>>(), &[]);
+}
+
+/// A DnCNN that takes a share of what is above black in the first channel for noise, and nothing else.
+fn sharing(path: &Path, channels: usize, share: f32) {
     let shapes = [[2, channels, 3, 3], [2, 2, 3, 3], [channels, 2, 3, 3]];
-    let names = shapes.into_iter().enumerate().map(|(index, shape)| {
-        let weight = format!("model.{}.weight", 2 * index);
-        (weight, shape.to_vec())
-    });
-    zeros(path, &names.collect::<Vec<_>>(), &[]);
+    let name = |index: usize| format!("model.{}.weight", 2 * index);
+    let names = [name(0), name(1), name(2)];
+    let tensors: Vec<_> = names
+        .iter()
+        .zip(shapes)
+        .map(|(name, shape)| (name.clone(), shape.to_vec()))
+        .collect();
+    // The middle of the kernel from the first channel to the first.
+    let middle = |index: usize, value: f32| {
+        let mut weight = vec![0.0; shapes[index].iter().product()];
+        weight[4] = value;
+        (names[index].as_str(), weight)
+    };
+    let weights = [middle(0, 1.0), middle(1, 1.0), middle(2, share)];
+    zeros(path, &tensors, &weights);
 }
 
 /// Two pictures: grey, 12 x 10, and coloured, 9 x 7.
@@ -83,16 +115,18 @@ fn pictures(place: &Place) {
     place.write("pictures/SOURCE.txt", "no picture");
 }
 
-/// What a network that finds no noise scores is the noise itself; the figures are NumPy's and Pillow's.
+/// What a network that finds no noise scores is the noise itself; one that halves what is bright shows that what it is given is not
+/// clipped, and what grey is. The figures are NumPy's and Pillow's.
 #[test]
 fn pictures_are_judged_by_the_protocol() {
     let place = Place::new();
     pictures(&place);
-    for (channels, sigma, expected) in [
-        (1, 25, [19.98627434135144, 19.770075409996636]),
-        (3, 15, [25.071500792411207, 24.600815953988658]),
+    for (channels, share, sigma, expected) in [
+        (1, 0.0, 25, [19.98627434135144, 19.770075409996636]),
+        (3, 0.0, 15, [25.071500792411207, 24.600815953988658]),
+        (1, 0.5, 25, [10.79370967808966, 11.613578780117903]),
     ] {
-        silent(&place.path("silent.safetensors"), channels);
+        sharing(&place.path("silent.safetensors"), channels, share);
         let line = "reproduce denoising --weights silent.safetensors --images pictures";
         let done = place.succeed(&format!("{line} --sigma {sigma} --json figures.json"));
         assert!(done.out.contains("mean of 2"), "{done:?}");
@@ -124,7 +158,12 @@ fn a_network_for_one_level_is_asked_for_no_other() {
     };
     saved(Some(25.0 / 255.0)).unwrap();
     let line = "reproduce denoising --weights one.safetensors --images pictures --sigma";
-    place.succeed(&format!("{line} 25"));
+    // Figures of as many places as users write.
+    for level in ["25", "25.02"] {
+        place.succeed(&format!("{line} {level}"));
+    }
+    let refused = place.run(&format!("{line} 25.1"));
+    assert_refused(&refused, USAGE, &["25 alone", "--sigma 25.1"]);
     let refused = place.run(&format!("{line} 15"));
     assert_refused(&refused, USAGE, &["one.safetensors", "25", "--sigma 15"]);
 }
@@ -167,8 +206,8 @@ fn what_cannot_be_judged_is_refused() {
     }
 }
 
-/// A classifier that is sure of one digit, whatever it sees.
-fn sure_of(digit: usize, path: &Path) {
+/// A classifier that finds the odds of one digit to each other one `e^logit`, whatever it sees.
+fn sure_of(digit: usize, logit: f32, path: &Path) {
     let mut tensors = Vec::new();
     let mut add = |layer: &str, weight: Vec<usize>| {
         tensors.push((format!("{layer}.bias"), weight[..1].to_vec()));
@@ -186,7 +225,7 @@ fn sure_of(digit: usize, path: &Path) {
         tensors.push((format!("{norm}.num_batches_tracked"), vec![]));
     }
     let mut bias = vec![0.0; 10];
-    bias[digit] = 5.0;
+    bias[digit] = logit;
     zeros(path, &tensors, &[("norm2.bias", bias)]);
 }
 
@@ -215,7 +254,8 @@ fn silent_digits(path: &Path) {
 fn samples_of_digits_are_drawn_and_judged() {
     let place = Place::new();
     silent_digits(&place.path("digits.safetensors"));
-    sure_of(3, &place.path("judge.safetensors"));
+    // e^2.3/(e^2.3 + 9) = 0.526.
+    sure_of(3, 2.3, &place.path("judge.safetensors"));
     let line = "reproduce mnist-ddpm --weights digits.safetensors --classifier judge.safetensors";
     let done = place.succeed(&format!(
         "{line} --samples 2 --json out.json --picture out.png"
@@ -228,9 +268,20 @@ fn samples_of_digits_are_drawn_and_judged() {
         assert_eq!(row["steps"], steps);
         assert_eq!(row["evaluations"], steps);
         assert_eq!(row["share"], 1.0);
+        assert_eq!(row["standard_error"], 0.0);
+        // sqrt(0.8 0.2/64)
+        let error = row["reference_error"].as_f64().unwrap();
+        assert!((error - 0.05).abs() < 1e-12, "{error}");
         assert_eq!(row["digits"], json!([0, 0, 0, 2, 0, 0, 0, 0, 0, 0]));
     }
     assert!(place.path("out.png").exists());
+
+    // 0.476: less than one half.
+    sure_of(3, 2.1, &place.path("judge.safetensors"));
+    place.succeed(&format!("{line} --samples 1 --json out.json"));
+    let text = fs::read_to_string(place.path("out.json")).unwrap();
+    let figures: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(figures["rows"][0]["share"], 0.0);
 
     silent(&place.path("digits.safetensors"), 1);
     let refused = place.run(&format!("{line} --samples 2"));

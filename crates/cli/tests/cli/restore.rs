@@ -206,7 +206,7 @@ fn what_cannot_be_restored_is_refused() {
     for (line, words) in [
         ("--input nowhere.png", &["nowhere.png"][..]),
         ("--input broken.png", &["broken.png"]),
-        ("--checkpoint nowhere", &["nowhere", "model.json"]),
+        ("--checkpoint nowhere", &["cannot read nowhere"]),
         ("--out broken.png/below", &["broken.png/below"]),
         ("--operator super-resolution --factor 5", &["32", "5"]),
         ("--mask broken.png", &["broken.png"]),

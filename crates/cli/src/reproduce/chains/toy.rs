@@ -18,6 +18,7 @@ use tweedie::{
 
 use crate::{
     failure::Outcome,
+    quality::save_report,
     reproduce::{
         selection::select,
         toy::{
@@ -206,7 +207,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         }
     }
     if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+        save_report(&rows, path)?;
     }
     Ok(())
 }

@@ -7,10 +7,7 @@
 pub(super) mod numpy;
 mod picture;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,6 +18,7 @@ use self::picture::Picture;
 use crate::{
     failure::{Failure, Outcome},
     model,
+    quality::save_report,
 };
 
 /// White, and the unit of `--sigma`.
@@ -98,24 +96,20 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         figures.psnr_mean
     );
     if let Some(path) = &arguments.json {
-        fs::write(path, serde_json::to_vec_pretty(&figures)?)?;
+        save_report(&figures, path)?;
     }
     Ok(())
 }
 
 fn check_level(model: &Pretrained, arguments: &Arguments) -> Outcome<()> {
-    let Some(only) = model.config().unit_range_sigma() else {
-        return Ok(());
-    };
-    let expected = only * WHITE;
-    if (expected - arguments.sigma).abs() <= 1e-6 * expected {
-        return Ok(());
+    match model::other_level(model.config(), arguments.sigma / WHITE) {
+        None => Ok(()),
+        Some(only) => Err(Failure::usage(OtherLevel {
+            path: arguments.weights.clone(),
+            expected: only * WHITE,
+            found: arguments.sigma,
+        })),
     }
-    Err(Failure::usage(OtherLevel {
-        path: arguments.weights.clone(),
-        expected,
-        found: arguments.sigma,
-    }))
 }
 
 fn judged(model: &Pretrained, file: &Path, sigma: f64, device: &Device) -> Outcome<f64> {

@@ -94,7 +94,7 @@ pub(super) fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
         let path = entry.map_err(unreadable)?.path();
         let extension = path.extension().unwrap_or_default();
         let is_known = |known: &&str| extension.eq_ignore_ascii_case(known);
-        if path.is_file() && ["png", "jpg", "jpeg"].iter().any(|known| is_known(&known)) {
+        if path.is_file() && ["png", "jpg", "jpeg"].iter().any(is_known) {
             files.push(path);
         }
     }

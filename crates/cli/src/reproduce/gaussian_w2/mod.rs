@@ -9,7 +9,7 @@ mod published;
 mod schemes;
 mod spectrum;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -20,7 +20,7 @@ use self::{
     published::{POINTS, Published, Scheme, TABLE},
     schemes::{OURS, Problem},
 };
-use crate::failure::Outcome;
+use crate::{failure::Outcome, quality::save_report};
 
 /// Distance of every solver from a Gaussian prior, beside the table of Pierret & Galerne (ICML 2025)
 ///
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         rows.extend(line);
     }
     if let Some(path) = &arguments.json {
-        fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+        save_report(&rows, path)?;
     }
     Ok(())
 }

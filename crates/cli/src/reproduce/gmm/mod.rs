@@ -8,7 +8,7 @@ mod methods;
 mod plot;
 mod problem;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -24,7 +24,10 @@ use self::{
     problem::Problem,
 };
 use super::selection::select;
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    quality::save_report,
+};
 
 /// Random directions of a distance.
 const DIRECTIONS: usize = 100;
@@ -141,7 +144,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         }
     }
     if let Some(path) = &arguments.json {
-        fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+        save_report(&rows, path)?;
     }
     if let Some(path) = &arguments.plot {
         plot::save(&rows, path)?;

@@ -10,7 +10,7 @@ mod problem;
 mod score;
 mod search;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 use serde::Serialize;
@@ -22,7 +22,7 @@ use self::{
     score::{LEVEL, exact_gap, score},
 };
 use super::selection::select;
-use crate::failure::Outcome;
+use crate::{failure::Outcome, quality::save_report};
 
 /// Standard errors within which a figure cannot be told from that of exact draws.
 const WITHIN: f64 = 3.0;
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         }
     }
     if let Some(path) = &arguments.json {
-        fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+        save_report(&rows, path)?;
     }
     Ok(())
 }

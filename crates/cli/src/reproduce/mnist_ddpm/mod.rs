@@ -5,7 +5,7 @@
 
 mod classifier;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -25,6 +25,7 @@ use crate::{
     failure::{Failure, Outcome},
     method::{GridName, Method, SolverName},
     model,
+    quality::save_report,
     sheet::save_sheet,
     steps::StepBar,
 };
@@ -154,10 +155,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         save_sheet(Tensor::cat(shown, 0), SHOWN[0], path)?;
     }
     if let Some(path) = &arguments.json {
-        fs::write(
-            path,
-            serde_json::to_vec_pretty(&Figures { accuracy, rows })?,
-        )?;
+        save_report(&Figures { accuracy, rows }, path)?;
     }
     Ok(())
 }

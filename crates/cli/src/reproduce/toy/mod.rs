@@ -9,7 +9,7 @@ mod methods;
 mod peer;
 pub(super) mod problem;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -25,7 +25,7 @@ use self::{
 };
 use super::probe::Probe;
 use super::selection::select;
-use crate::failure::Outcome;
+use crate::{failure::Outcome, quality::save_report};
 
 /// Draws of each method.
 const DRAWS: usize = 2000;
@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         }
     }
     if let Some(path) = &arguments.json {
-        fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+        save_report(&rows, path)?;
     }
     Ok(())
 }
