@@ -5,7 +5,7 @@ use tweedie_core::{Backbone, Conditioning};
 use tweedie_models::{ModelError, TimeInjection, UNetConfig};
 use tweedie_testkit::device;
 
-use crate::support::{kinds, small};
+use crate::support::{assert_refusals, kinds, small};
 
 fn parameters(config: &UNetConfig) -> usize {
     config.init(0, &device()).unwrap().num_params()
@@ -157,10 +157,7 @@ fn configurations_that_no_network_can_have_are_refused() {
             "dropout must be in [0, 1), found NaN",
         ),
     ];
-    for (change, message) in cases {
-        let mut config = small(TimeInjection::Add);
-        change(&mut config);
-        let error = config.init(0, &device()).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    }
+    assert_refusals(&small(TimeInjection::Add), &cases, |config| {
+        config.init(0, &device())
+    });
 }

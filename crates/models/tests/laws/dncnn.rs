@@ -14,7 +14,7 @@ use tweedie_testkit::{assert_vjp, device, values};
 
 use crate::{
     formula::{assert_relative, blank, golden_path, single},
-    support::{disturbed, in_double, weights},
+    support::{assert_refusals, disturbed, in_double, weights},
 };
 
 fn small() -> DncnnConfig {
@@ -189,12 +189,7 @@ fn what_no_network_can_be_is_refused() {
         (|c| c.width = 0, "width must be at least 1, found 0"),
         (|c| c.depth = 1, "depth must be at least 2, found 1"),
     ];
-    for (change, message) in cases {
-        let mut config = small();
-        change(&mut config);
-        let error = config.init(0, &device()).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    }
+    assert_refusals(&small(), &cases, |config| config.init(0, &device()));
 }
 
 /// IRCNN's seven convolutions have the names and shapes of a DnCNN and are dilated; FDnCNN's first takes a noise map too.

@@ -17,7 +17,7 @@ use tweedie_testkit::{assert_close, assert_vjp, device, golden, values};
 
 use crate::{
     formula::{assert_relative, golden_path, single},
-    support::{disturbed, in_double, weights},
+    support::{assert_refusals, disturbed, in_double, weights},
 };
 
 fn small() -> DrunetConfig {
@@ -236,12 +236,7 @@ fn what_no_network_can_be_is_refused() {
             "widths must name at least one level, found none",
         ),
     ];
-    for (change, message) in cases {
-        let mut config = small();
-        change(&mut config);
-        let error = config.init(0, &device()).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    }
+    assert_refusals(&small(), &cases, |config| config.init(0, &device()));
     let unknown = r#"{"channels": 1, "widths": [4], "blocks_per_level": 1, "bias": true}"#;
     let error = serde_json::from_str::<DrunetConfig>(unknown).unwrap_err();
     assert!(

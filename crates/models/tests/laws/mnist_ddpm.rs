@@ -10,7 +10,7 @@ use tweedie_testkit::{assert_vjp, device, values};
 
 use crate::{
     formula::{assert_relative, golden_path, single},
-    support::{disturbed, in_double},
+    support::{assert_refusals, disturbed, in_double},
 };
 
 fn small() -> MnistDdpmConfig {
@@ -177,12 +177,7 @@ fn what_no_network_can_be_is_refused() {
             "widths must name at least one level, found none",
         ),
     ];
-    for (change, message) in cases {
-        let mut config = small();
-        change(&mut config);
-        let error = config.init(0, &device()).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    }
+    assert_refusals(&small(), &cases, |config| config.init(0, &device()));
 }
 
 #[test]

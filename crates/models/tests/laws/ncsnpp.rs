@@ -16,7 +16,7 @@ use tweedie_testkit::{assert_vjp, assert_z, device, golden, values};
 
 use crate::{
     formula::{Formula, blank, checkpoint, golden_path, single},
-    support::{disturbed, in_double, weights},
+    support::{assert_refusals, disturbed, in_double, weights},
 };
 
 const KINDS: [NcsnppKind; 2] = [NcsnppKind::Ncsn, NcsnppKind::Ddpm];
@@ -305,12 +305,9 @@ fn what_no_network_can_be_is_refused() {
             "the network takes heights and widths that are positive multiples of 2, found 9 x 9",
         ),
     ];
-    for (change, message) in cases {
-        let mut config = small(NcsnppKind::Ncsn);
-        change(&mut config);
-        let error = config.init(0, &device()).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    }
+    assert_refusals(&small(NcsnppKind::Ncsn), &cases, |config| {
+        config.init(0, &device())
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tweedie_testkit::{assert_vjp, device, golden, values};
 
 use crate::{
     formula::{Formula, assert_relative, blank, checkpoint, golden_path, single},
-    support::{disturbed, in_double, weights},
+    support::{assert_refusals, disturbed, in_double, weights},
 };
 
 fn small() -> PlainUNetConfig {
@@ -227,12 +227,7 @@ fn what_no_network_can_be_is_refused() {
             "widths must name at least one level, found none",
         ),
     ];
-    for (change, message) in cases {
-        let mut config = small();
-        change(&mut config);
-        let error = config.init(0, &device()).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    }
+    assert_refusals(&small(), &cases, |config| config.init(0, &device()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tweedie_testkit::{assert_vjp, device, golden, values};
 
 use crate::{
     formula::{assert_relative, golden_path, single},
-    support::{disturbed, in_double, weights},
+    support::{assert_refusals, disturbed, in_double, weights},
 };
 
 fn small() -> SimpleUnetConfig {
@@ -198,12 +198,7 @@ fn what_no_network_can_be_is_refused() {
             "time_width must be even and at least 4, found 2",
         ),
     ];
-    for (change, message) in cases {
-        let mut config = small();
-        change(&mut config);
-        let error = config.init(0, &device()).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    }
+    assert_refusals(&small(), &cases, |config| config.init(0, &device()));
 }
 
 #[test]

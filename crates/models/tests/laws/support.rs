@@ -5,7 +5,7 @@ use burn::{
     tensor::{DType, Device, Gradients, Tensor},
 };
 use tweedie_core::{Backbone, Conditioning, Rng};
-use tweedie_models::{NoiseEmbedding, Resampling, TimeInjection, UNet, UNetConfig};
+use tweedie_models::{ModelError, NoiseEmbedding, Resampling, TimeInjection, UNet, UNetConfig};
 use tweedie_testkit::{device, values};
 
 /// Two levels, attention at both, two heads.
@@ -132,4 +132,20 @@ pub(crate) fn untrained(network: &UNet) -> usize {
     };
     network.visit(&mut untrained);
     untrained.count
+}
+
+/// A change of a configuration, and why it is refused.
+pub(crate) type Refusal<C> = (fn(&mut C), &'static str);
+
+/// Each change makes a configuration that is refused with its message.
+pub(crate) fn assert_refusals<C: Clone, N: std::fmt::Debug>(
+    config: &C,
+    cases: &[Refusal<C>],
+    init: impl Fn(&C) -> Result<N, ModelError>,
+) {
+    for (change, message) in cases {
+        let mut changed = config.clone();
+        change(&mut changed);
+        assert_eq!(init(&changed).unwrap_err().to_string(), *message);
+    }
 }
