@@ -229,7 +229,7 @@ impl Adjoints for Flex {
         gradient: FlexTensor,
         options: GroupNorm,
     ) -> [FlexTensor; 3] {
-        let types = [x.dtype(), scale.dtype(), shift.dtype()];
+        let [x_type, scale_type, shift_type] = [x.dtype(), scale.dtype(), shift.dtype()];
         let [x, scale, shift] = [x, scale, shift].map(|tensor| single(tensor).to_contiguous());
         // In its own memory, if nothing else holds the gradient.
         let mut gradient = contiguous(single(gradient));
@@ -242,9 +242,11 @@ impl Adjoints for Flex {
             numbers(&shift),
             gradient.storage_mut(),
         );
-        let gradients = [gradient, like(&scale, dscale), like(&shift, dshift)];
-        let mut types = types.into_iter();
-        gradients.map(|gradient| rounded(gradient, types.next().expect("three of each")))
+        [
+            rounded(gradient, x_type),
+            rounded(like(&scale, dscale), scale_type),
+            rounded(like(&shift, dshift), shift_type),
+        ]
     }
 
     fn self_attention_gradient(
