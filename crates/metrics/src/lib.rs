@@ -14,6 +14,10 @@
 //! [`crps()`] and [`energy_score()`], and by [`mmse_gap()`]; where exact draws exist, by
 //! [`sliced_wasserstein()`] and [`max_sliced_wasserstein()`].
 //!
+//! How well a map of scores finds what it should is told by [`auroc()`], [`dice()`] and [`best_dice()`].
+//!
+//! Sets of images are compared by [`frechet_distance`] of features that a network has of them.
+//!
 //! The Cargo feature `perceptual` adds the module of that name: LPIPS and FID, by networks whose weights the caller has.
 //!
 //! ```
@@ -30,13 +34,16 @@
 //! assert!(ssim(mean, reference).into_scalar::<f32>() > 0.999);
 //! ```
 
+mod auroc;
 mod autocorrelation;
 mod chain_moments;
 mod chi_square;
 mod coverage;
 mod crps;
+mod dice;
 mod draws;
 mod energy_score;
+mod frechet;
 mod gaps;
 mod highest_density;
 mod interval;
@@ -54,12 +61,15 @@ mod stored_chains;
 mod streaming_quantiles;
 mod welford;
 
+pub use auroc::auroc;
 pub use autocorrelation::{Autocorrelation, AutocorrelationRecord, CountedRecord};
 pub use chain_moments::{ChainMoments, ChainMomentsRecord, SumsRecord};
 pub use chi_square::ChiSquare;
 pub use coverage::{Coverage, coverage};
 pub use crps::crps;
+pub use dice::{BestDice, best_dice, dice};
 pub use energy_score::energy_score;
+pub use frechet::frechet_distance;
 pub use gaps::GapsRecord;
 pub use highest_density::highest_density_coverage;
 pub use interval::{Interval, tails};

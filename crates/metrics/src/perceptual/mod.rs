@@ -30,7 +30,7 @@ mod weights;
 
 use burn::tensor::Tensor;
 
-pub use self::fid::{INCEPTION_FEATURES, fid, frechet_distance, inception_features};
+pub use self::fid::{INCEPTION_FEATURES, fid, inception_features};
 pub use self::lpips::lpips;
 pub use self::weights::{PerceptualError, load_inception, load_lpips};
 pub use burn_train::metric::vision::{

@@ -7,9 +7,13 @@ mod chain_moments;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod frechet;
+#[cfg(test)]
 mod highest_density;
 #[cfg(test)]
 mod host;
+#[cfg(test)]
+mod localisation;
 #[cfg(test)]
 mod markov;
 #[cfg(test)]
