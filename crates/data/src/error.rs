@@ -118,10 +118,12 @@ pub enum DataError {
     #[error("no images given")]
     NoImages,
     /// A folder holds no image.
-    #[error("no .png, .jpg or .jpeg file in {} or below", folder.display())]
+    #[error("no .png, .jpg or .jpeg file in {} or below: {}", folder.display(), others(found))]
     EmptyFolder {
         /// The folder.
         folder: PathBuf,
+        /// What other files there are.
+        found: Vec<PathBuf>,
     },
     /// An image is smaller than the crop.
     #[error(
@@ -233,4 +235,31 @@ pub enum DataError {
         /// Labels in it.
         label_count: usize,
     },
+    /// There are more or fewer labels than images.
+    #[error("found {labels} labels for {images} images")]
+    LabelCount {
+        /// How many images there are.
+        images: usize,
+        /// How many labels there are.
+        labels: usize,
+    },
+    /// A label is no class.
+    #[error("label {index} (counted from 0) is {found}, expected a class below {classes}")]
+    LabelRange {
+        /// Position of the label.
+        index: usize,
+        /// The label.
+        found: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+}
+
+/// Says what files were found.
+fn others(found: &[PathBuf]) -> String {
+    match found {
+        [] => "no file at all".to_owned(),
+        [only] => format!("only {}", only.display()),
+        [first, ..] => format!("{} other files, such as {}", found.len(), first.display()),
+    }
 }

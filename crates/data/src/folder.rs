@@ -177,19 +177,25 @@ impl Dataset<Image> for ImageFolder {
 }
 
 fn image_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut files = Vec::new();
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
         let entry = entry.map_err(|error| DataError::Read {
             path: error.path().unwrap_or(folder).into(),
             source: error.into(),
         })?;
-        if entry.file_type().is_file() && has_image_extension(entry.path()) {
-            files.push(entry.into_path());
+        if entry.file_type().is_file() {
+            let found = if has_image_extension(entry.path()) {
+                &mut files
+            } else {
+                &mut others
+            };
+            found.push(entry.into_path());
         }
     }
     if files.is_empty() {
         return Err(DataError::EmptyFolder {
             folder: folder.into(),
+            found: others,
         });
     }
     Ok(files)

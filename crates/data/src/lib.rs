@@ -6,13 +6,15 @@
 //! | dataset | what it holds |
 //! |---|---|
 //! | [`Phantoms`] | endless random-ellipse head phantoms of any size, drawn from a seed |
+//! | [`LesionPhantoms`] | endless head phantoms of two classes: healthy, and with a lesion whose place is known |
 //! | [`Idx`] | MNIST, Fashion-MNIST and others in IDX files |
 //! | [`Cifar10`] | CIFAR-10 in its binary batches |
 //! | [`ImageFolder`] | a folder of PNG and JPEG files, resized, cropped and flipped |
 //!
 //! Every dataset implements burn's [`Dataset`](burn::data::dataset::Dataset), is a function of its
 //! files, its seed and the index alone, and reads its files when it is opened: a damaged file is an
-//! error by name before training starts. With [`ImageBatcher`], burn's own data loader does the rest.
+//! error by name before training starts. With [`ImageBatcher`], burn's own data loader does the rest. What is trained on is an
+//! [`Example`]: an image, with its class where it has one.
 //!
 //! ```
 //! use burn::data::dataloader::DataLoaderBuilder;
@@ -34,13 +36,16 @@
 mod batcher;
 mod bytes;
 mod cifar10;
+mod ellipse;
 mod error;
+mod example;
 mod file;
 mod folder;
 mod grid;
 mod idx;
 mod image;
 mod jpeg;
+mod lesions;
 mod magma;
 mod phantoms;
 
@@ -48,10 +53,12 @@ pub use batcher::ImageBatcher;
 pub use bytes::Split;
 pub use cifar10::Cifar10;
 pub use error::DataError;
+pub use example::{Example, ExampleBatch, ExampleBatcher, Labelled, Unlabelled};
 pub use file::Channels;
 pub use folder::{Crop, ImageFolder, ImageFolderConfig, Resize};
 pub use grid::grid;
 pub use idx::Idx;
 pub use image::Image;
+pub use lesions::{LesionPhantoms, Planted};
 pub use magma::magma;
 pub use phantoms::Phantoms;

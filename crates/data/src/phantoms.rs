@@ -9,13 +9,14 @@ use burn::data::dataset::{Dataset, DatasetError};
 use rand::RngExt;
 use tweedie_core::Stream;
 
-use crate::{DataError, Image};
+use crate::{
+    DataError, Image,
+    ellipse::{Ellipse, drawn, uniform},
+};
 
 /// Keeps these random numbers apart from other uses of the same seed.
 const PURPOSE: u64 = u64::from_be_bytes(*b"phantoms");
 const MEAN_FEATURES: f64 = 6.0;
-/// Points per pixel and axis.
-const POINTS: usize = 4;
 
 /// An endless set of random head phantoms, 1 channel, of which a dataset shows the first `len`.
 ///
@@ -93,13 +94,7 @@ impl Phantoms {
     /// Phantom number `index`; `index` may be beyond the length of the dataset.
     pub fn image(&self, index: u64) -> Image {
         let head = Head::draw(&mut tweedie_core::stream(self.seed ^ PURPOSE, index));
-        let mut pixels = Vec::with_capacity(self.height * self.width);
-        for row in 0..self.height {
-            for column in 0..self.width {
-                pixels.push(head.mean_over(row, column, self.height, self.width) as f32);
-            }
-        }
-        Image::trusted([1, self.height, self.width], pixels)
+        drawn(self.height, self.width, |x, y| head.value_at(x, y))
     }
 }
 
@@ -163,19 +158,6 @@ impl Head {
             .filter(|feature| feature.region.contains(x, y));
         (self.tissue + covering.map(|feature| feature.value).sum::<f64>()).clamp(0.0, 1.0)
     }
-
-    fn mean_over(&self, row: usize, column: usize, height: usize, width: usize) -> f64 {
-        let place = |pixel: usize, point: usize, size: usize| {
-            (2 * (pixel * POINTS + point) + 1) as f64 / (size * POINTS) as f64 - 1.0
-        };
-        let mut sum = 0.0;
-        for i in 0..POINTS {
-            for j in 0..POINTS {
-                sum += self.value_at(place(column, j, width), place(row, i, height));
-            }
-        }
-        sum / (POINTS * POINTS) as f64
-    }
 }
 
 impl Feature {
@@ -192,47 +174,6 @@ impl Feature {
         let value = if rng.random_bool(0.7) { size } else { -size };
         Self { region, value }
     }
-}
-
-/// The points `centre + R(angle) diag(axes) u` with `|u| <= 1`.
-struct Ellipse {
-    centre: [f64; 2],
-    axes: [f64; 2],
-    cos: f64,
-    sin: f64,
-}
-
-impl Ellipse {
-    fn new(centre: [f64; 2], axes: [f64; 2], angle: f64) -> Self {
-        let (sin, cos) = angle.sin_cos();
-        Self {
-            centre,
-            axes,
-            cos,
-            sin,
-        }
-    }
-
-    fn contains(&self, x: f64, y: f64) -> bool {
-        let [dx, dy] = [x - self.centre[0], y - self.centre[1]];
-        let u = (self.cos * dx + self.sin * dy) / self.axes[0];
-        let v = (self.cos * dy - self.sin * dx) / self.axes[1];
-        u * u + v * v <= 1.0
-    }
-
-    /// The point whose `u` has this radius and direction.
-    fn at(&self, radius: f64, direction: f64) -> [f64; 2] {
-        let u = self.axes[0] * radius * direction.cos();
-        let v = self.axes[1] * radius * direction.sin();
-        [
-            self.centre[0] + self.cos * u - self.sin * v,
-            self.centre[1] + self.sin * u + self.cos * v,
-        ]
-    }
-}
-
-fn uniform(rng: &mut Stream, low: f64, high: f64) -> f64 {
-    low + (high - low) * rng.random::<f64>()
 }
 
 fn exponential(rng: &mut Stream, mean: f64) -> f64 {

@@ -11,6 +11,8 @@ mod idx;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
+mod lesions;
+#[cfg(test)]
 mod loader;
 #[cfg(test)]
 mod phantoms;
