@@ -35,9 +35,11 @@
 //! # }
 //! ```
 
+mod counterfactual;
 mod daps;
 mod ddnm;
 mod ddrm;
+mod decoded;
 mod descent;
 mod diffpir;
 mod diffusion;
@@ -63,9 +65,11 @@ mod split_gibbs;
 mod travel;
 mod walk;
 
+pub use counterfactual::{Ascent, Counterfactual, anomaly_map};
 pub use daps::{Daps, DapsConfig};
 pub use ddnm::{DdnmConfig, DdnmPlus};
 pub use ddrm::{Ddrm, DdrmConfig};
+pub use decoded::Decoded;
 pub use diffpir::{DiffPir, DiffPirConfig};
 pub use diffusion::DiffusionSampler;
 pub use dpnp::{Dpnp, DpnpConfig};

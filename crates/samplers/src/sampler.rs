@@ -19,3 +19,14 @@ pub trait PosteriorSampler<const D: usize = 4> {
         observe: &mut dyn FnMut(Step<'_, D>),
     ) -> Result<Tensor<D>, SampleError>;
 }
+
+impl<const D: usize, T: PosteriorSampler<D> + ?Sized> PosteriorSampler<D> for Box<T> {
+    fn sample(
+        &self,
+        shape: [usize; D],
+        rng: &mut Rng,
+        observe: &mut dyn FnMut(Step<'_, D>),
+    ) -> Result<Tensor<D>, SampleError> {
+        (**self).sample(shape, rng, observe)
+    }
+}

@@ -5,6 +5,8 @@ mod batches;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod counterfactual;
+#[cfg(test)]
 mod daps;
 #[cfg(test)]
 mod ddnm;
@@ -24,6 +26,8 @@ mod every;
 mod fps;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod latent;
 #[cfg(test)]
 mod likelihood_step;
 #[cfg(test)]
