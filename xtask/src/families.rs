@@ -115,6 +115,8 @@ pub(crate) const FAMILIES: &[Family] = &[
         folder: "crates/samplers/src",
         support: &[
             "lib.rs",
+            "counterfactual.rs",
+            "decoded.rs",
             "descent.rs",
             "draw.rs",
             "error.rs",

@@ -30,7 +30,7 @@ const HELP: &str = "\
 Usage: cargo xtask VERB [ARGUMENTS]
 
 The program (built with the Cargo feature that --device cpu|wgpu|cuda needs):
-  train | sample | restore | mcmc | reproduce
+  train | average | sample | restore | mcmc | anomaly | evaluate | reproduce
                              every argument goes to `tweedie`; try `cargo xtask train --help`
   example NAME [ARGS]        one program of examples/src/bin
 

@@ -8,7 +8,17 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// The verbs of the program, passed on as they are.
-pub(crate) const VERBS: &[&str] = &["train", "sample", "restore", "mcmc", "convert", "reproduce"];
+pub(crate) const VERBS: &[&str] = &[
+    "train",
+    "average",
+    "sample",
+    "restore",
+    "mcmc",
+    "anomaly",
+    "evaluate",
+    "convert",
+    "reproduce",
+];
 
 /// The package of the examples.
 const EXAMPLES: &str = "tweedie-examples";
@@ -63,23 +73,23 @@ fn build(targets: &[&str]) -> Command {
     command
 }
 
-/// The Cargo feature beside the default ones that the device in `arguments` needs. An unknown device is left for the
-/// program to refuse.
+/// The Cargo feature beside the default ones that the device in `arguments`, or the first of several, needs. An unknown device
+/// is left for the program to refuse.
 fn feature(arguments: &[OsString]) -> Option<&'static str> {
-    let mut device = None;
+    let mut devices = None;
     let mut words = arguments.iter().map(|word| word.to_string_lossy());
     while let Some(word) = words.next() {
-        if word == "--device" {
-            device = words.next();
-        } else if let Some(value) = word.strip_prefix("--device=") {
-            device = Some(value.to_owned().into());
+        if word == "--device" || word == "--devices" {
+            devices = words.next();
+        } else if let Some((_, value)) = word
+            .split_once('=')
+            .filter(|(option, _)| ["--device", "--devices"].contains(option))
+        {
+            devices = Some(value.to_owned().into());
         }
     }
-    match device.as_deref() {
-        Some("wgpu") => Some("wgpu"),
-        Some("cuda") => Some("cuda"),
-        _ => None,
-    }
+    let first = devices.as_deref()?.split([',', ':']).next()?;
+    ["wgpu", "cuda"].into_iter().find(|name| *name == first)
 }
 
 #[cfg(test)]
@@ -97,6 +107,9 @@ mod tests {
         assert_eq!(feature_of("--device cpu --steps 3"), None);
         assert_eq!(feature_of("--steps 3 --device wgpu"), Some("wgpu"));
         assert_eq!(feature_of("--device=cuda --steps 3"), Some("cuda"));
+        assert_eq!(feature_of("--devices cuda:0,cuda:1"), Some("cuda"));
+        assert_eq!(feature_of("--devices=wgpu,wgpu:1"), Some("wgpu"));
+        assert_eq!(feature_of("--devices cpu,cpu"), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The device that the user names.
 
+use std::{fmt, str::FromStr};
+
 use clap::ValueEnum;
 #[cfg(feature = "wgpu")]
 use tweedie::burn::tensor::DeviceKind;
@@ -58,8 +60,12 @@ impl DeviceName {
         }
     }
 
-    /// The device, tried out: exit code 2 where the program lacks it, 1 where the machine does.
+    /// The first such device, tried out: exit code 2 where the program lacks it, 1 where the machine does.
     pub(crate) fn open(self) -> Outcome<Device> {
+        self.open_at(0)
+    }
+
+    fn open_at(self, index: usize) -> Outcome<Device> {
         let Some(device) = self.compiled() else {
             return Err(Failure::usage(DeviceError::NotCompiled {
                 name: self.name(),
@@ -72,7 +78,7 @@ impl DeviceName {
             reason,
         };
         let device = panics::caught(|| {
-            let device = device();
+            let device = device(index);
             let sum = Tensor::<1>::ones([4], &device).sum();
             sum.try_into_vec_as::<f64>().map(|_| device)
         })
@@ -81,16 +87,67 @@ impl DeviceName {
         Ok(device)
     }
 
-    fn compiled(self) -> Option<fn() -> Device> {
+    fn compiled(self) -> Option<fn(usize) -> Device> {
         match self {
             #[cfg(feature = "flex")]
-            Self::Cpu => Some(Device::flex),
+            Self::Cpu => Some(|_| Device::flex()),
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => Some(|| Device::wgpu(DeviceKind::DefaultDevice)),
+            Self::Wgpu => Some(|index| {
+                Device::wgpu(match index {
+                    0 => DeviceKind::DefaultDevice,
+                    _ => DeviceKind::DiscreteGpu(index),
+                })
+            }),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Some(|| Device::cuda(0)),
+            Self::Cuda => Some(Device::cuda),
             #[cfg(not(all(feature = "flex", feature = "wgpu", feature = "cuda")))]
             _ => None,
+        }
+    }
+}
+
+/// One of several devices of a kind: `NAME` or `NAME:INDEX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DevicePlace {
+    pub(crate) name: DeviceName,
+    index: usize,
+}
+
+impl DevicePlace {
+    /// As [`DeviceName::open`].
+    pub(crate) fn open(self) -> Outcome<Device> {
+        self.name.open_at(self.index)
+    }
+}
+
+impl From<DeviceName> for DevicePlace {
+    fn from(name: DeviceName) -> Self {
+        Self { name, index: 0 }
+    }
+}
+
+impl FromStr for DevicePlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, index) = text.split_once(':').unwrap_or((text, "0"));
+        let name = DeviceName::from_str(name, false)
+            .map_err(|_| format!("expected cpu, wgpu or cuda, found {name}"))?;
+        match index.parse() {
+            Ok(index) if name != DeviceName::Cpu || index == 0 => Ok(Self { name, index }),
+            Ok(_) => Err("there is one cpu: name it several times".to_owned()),
+            Err(_) => Err(format!(
+                "expected a number after the colon, found {index:?}"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for DevicePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            0 => f.write_str(self.name.name()),
+            index => write!(f, "{}:{index}", self.name.name()),
         }
     }
 }

@@ -9,11 +9,16 @@
     reason = "a program talks to its terminal"
 )]
 
+mod anomaly;
+mod classes;
 mod convert;
 mod device;
+mod evaluate;
 mod failure;
 mod interrupt;
+mod judge;
 mod kernels;
+mod latent;
 mod mcmc;
 mod method;
 mod model;
@@ -58,9 +63,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Train(train::Arguments),
+    Average(train::average::Arguments),
     Sample(sample::Arguments),
     Restore(restore::Arguments),
     Mcmc(mcmc::Arguments),
+    Anomaly(anomaly::Arguments),
+    Evaluate(evaluate::Arguments),
     Convert(convert::Arguments),
     Reproduce(reproduce::Arguments),
 }
@@ -69,9 +77,12 @@ impl Verb {
     fn run(self, device: DeviceName) -> Outcome {
         match self {
             Self::Train(arguments) => train::run(&arguments, device),
+            Self::Average(arguments) => train::average::run(&arguments, device),
             Self::Sample(arguments) => sample::run(&arguments, device),
             Self::Restore(arguments) => restore::run(&arguments, device),
             Self::Mcmc(arguments) => mcmc::run(&arguments, device),
+            Self::Anomaly(arguments) => anomaly::run(&arguments, device),
+            Self::Evaluate(arguments) => evaluate::run(&arguments, device),
             Self::Convert(arguments) => convert::run(&arguments),
             Self::Reproduce(arguments) => reproduce::run(&arguments),
         }

@@ -8,12 +8,18 @@ use std::{
 use clap::{Args, ValueEnum};
 use tweedie::{
     burn::tensor::Device,
-    core::{Denoiser, Padded, Schedule, SelfEnsemble, Tiled},
-    models::{Architecture, MODEL_FILE, ModelConfig, ModelError, Precision, Pretrained},
+    core::{Conditioned, Denoiser, Padded, Schedule, SelfEnsemble, Tiled},
+    models::{
+        Architecture, InPrecision, LatentModel, MODEL_FILE, ModelConfig, ModelError, Network,
+        Precision, Pretrained, PretrainedAutoencoder,
+    },
     training::{CHECKPOINTS_FOLDER, Checkpoint, TrainingError},
 };
 
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    latent::Decoder,
+};
 
 /// Where the shipped model was made, as shown to users.
 const SHIPPED: &str = "the shipped checkpoint checkpoints/phantoms";
@@ -71,6 +77,19 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pretrained: Pretrained,
     denoiser: Box<dyn Denoiser>,
+    arrangement: Arrangement,
+    /// Of a model of latents.
+    autoencoder: Option<PretrainedAutoencoder>,
+}
+
+/// How a denoiser is put together from that of the network.
+#[derive(Clone, Copy, Debug)]
+struct Arrangement {
+    /// A tile's pixels on each side, and how many two of them share.
+    tiles: Option<[usize; 2]>,
+    self_ensemble: bool,
+    /// What the sides of the network's images are divisible by.
+    multiple: usize,
 }
 
 /// A noise level that the network was not trained for.
@@ -85,6 +104,22 @@ enum LevelError {
     One { only: f64, found: f64 },
 }
 
+/// A network that is to be shown an image.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the network of {name} sees an image of {channels} channel(s) beside its input, such as a measurement, which no verb of this \
+     program shows it; a program can, by Pretrained::given"
+)]
+struct Sees {
+    name: String,
+    channels: usize,
+}
+
+/// What is done to pixels is not done to latents.
+#[derive(Debug, thiserror::Error)]
+#[error("--tile and --self-ensemble are for models of images, found one of latents")]
+struct LatentError;
+
 /// Tiles that a network would halve elsewhere than the whole image.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -97,47 +132,76 @@ struct OffGrid {
 }
 
 impl Arguments {
-    /// Opens the model.
+    /// Opens the model, of images or of latents.
+    pub(crate) fn open_any(&self, device: &Device) -> Outcome<Model> {
+        let Some(place) = self.latent_place()? else {
+            return self.open(device);
+        };
+        if self.tile.is_some() || self.self_ensemble {
+            return Err(Failure::usage(LatentError));
+        }
+        let (prior, autoencoder) = LatentModel::open(&place, device)?.into_parts();
+        let model = self.made(prior, place.display().to_string())?;
+        Ok(Model {
+            autoencoder: Some(autoencoder),
+            ..model
+        })
+    }
+
+    /// The folder of a model of latents, if that is what is asked for.
+    fn latent_place(&self) -> Outcome<Option<PathBuf>> {
+        let Some(path) = self.checkpoint.as_deref().filter(|_| self.arch.is_none()) else {
+            return Ok(None);
+        };
+        let place = place(path)?;
+        Ok(LatentModel::is_in(&place).then_some(place))
+    }
+
+    /// Opens the model, of images.
     pub(crate) fn open(&self, device: &Device) -> Outcome<Model> {
         let (pretrained, name) = open(self.checkpoint.as_deref(), self.arch.as_deref(), device)?;
+        self.made(pretrained, name)
+    }
+
+    fn made(&self, pretrained: Pretrained, name: String) -> Outcome<Model> {
         let pretrained = pretrained.with_precision(self.precision.into())?;
         if self.arch.is_none() && told_no_level(pretrained.config()) {
             eprintln!(
                 "note: {name} does not say its noise level and is taken for a blind network; for a DnCNN --arch NAME would say it"
             );
         }
-        let denoiser = self.arranged(&pretrained)?;
+        let channels = pretrained.config().architecture.condition_channels();
+        if channels > 0 {
+            return Err(Failure::usage(Sees { name, channels }));
+        }
+        let arrangement = self.arrangement(&pretrained)?;
         Ok(Model {
             name: name + &self.manner(),
+            denoiser: arrangement.of(Box::new(pretrained.denoiser().clone()))?,
             pretrained,
-            denoiser,
+            arrangement,
+            autoencoder: None,
         })
     }
 
     /// The network in tiles, and averaged over symmetries.
-    fn arranged(&self, model: &Pretrained) -> Outcome<Box<dyn Denoiser>> {
-        let whole = model.denoiser().clone();
-        let denoiser: Box<dyn Denoiser> = match self.tile {
-            None => Box::new(whole),
-            Some(tile) => {
-                let (tile, overlap) = (tile as usize, self.tile_overlap as usize);
-                let multiple = model.config().architecture.multiple();
-                if !(tile.is_multiple_of(multiple) && overlap.is_multiple_of(multiple)) {
-                    return Err(Failure::usage(OffGrid {
-                        multiple,
-                        tile,
-                        overlap,
-                    }));
-                }
-                let inner = Tiled::new(whole, [tile; 2], overlap).map_err(Failure::usage)?;
-                // So that all tiles lie on the grid on which the network halves an image.
-                Box::new(Padded { inner, multiple })
-            }
-        };
-        Ok(if self.self_ensemble {
-            Box::new(SelfEnsemble { inner: denoiser })
-        } else {
-            denoiser
+    fn arrangement(&self, model: &Pretrained) -> Outcome<Arrangement> {
+        let multiple = model.config().architecture.multiple();
+        let tiles = self.tile.map(|tile| [tile, self.tile_overlap]);
+        let tiles = tiles.map(|sizes| sizes.map(|size| size as usize));
+        if let Some([tile, overlap]) = tiles
+            && !(tile.is_multiple_of(multiple) && overlap.is_multiple_of(multiple))
+        {
+            return Err(Failure::usage(OffGrid {
+                multiple,
+                tile,
+                overlap,
+            }));
+        }
+        Ok(Arrangement {
+            tiles,
+            self_ensemble: self.self_ensemble,
+            multiple,
         })
     }
 
@@ -160,15 +224,86 @@ impl Arguments {
     }
 }
 
+impl Arrangement {
+    fn of(self, whole: Box<dyn Denoiser>) -> Outcome<Box<dyn Denoiser>> {
+        let denoiser: Box<dyn Denoiser> = match self.tiles {
+            None => whole,
+            Some([tile, overlap]) => {
+                let inner = Tiled::new(whole, [tile; 2], overlap).map_err(Failure::usage)?;
+                // So that all tiles lie on the grid on which the network halves an image.
+                Box::new(Padded {
+                    inner,
+                    multiple: self.multiple,
+                })
+            }
+        };
+        Ok(if self.self_ensemble {
+            Box::new(SelfEnsemble { inner: denoiser })
+        } else {
+            denoiser
+        })
+    }
+}
+
 impl Model {
     /// What the network is.
     pub(crate) fn config(&self) -> &ModelConfig {
         self.pretrained.config()
     }
 
-    /// Of images in [0, 1].
+    /// Height and width of the images of the training.
+    pub(crate) fn image_size(&self) -> [usize; 2] {
+        match &self.autoencoder {
+            Some(autoencoder) => autoencoder.model().image_size,
+            None => self.config().image_size,
+        }
+    }
+
+    /// Channels of the images.
+    pub(crate) fn channels(&self) -> usize {
+        match &self.autoencoder {
+            Some(autoencoder) => autoencoder.model().architecture.channels,
+            None => self.config().architecture.channels(),
+        }
+    }
+
+    /// The decoder of images of this shape, `[channels, height, width]`, for a model of latents. A shape that there can be no image
+    /// of is refused.
+    pub(crate) fn decoder(&self, image: [usize; 3]) -> Outcome<Option<Decoder>> {
+        let decoder = self.autoencoder.as_ref();
+        let decoder = decoder.map(|autoencoder| Decoder::new(autoencoder, image));
+        let decoder = decoder.transpose()?;
+        let [channels, height, width] = decoder.as_ref().map_or(image, Decoder::latent);
+        self.config().check_image(channels, height, width)?;
+        Ok(decoder)
+    }
+
+    /// The values that a number of what it denoises can have.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        match &self.autoencoder {
+            Some(_) => (f64::NEG_INFINITY, f64::INFINITY),
+            None => (0.0, 1.0),
+        }
+    }
+
+    /// Of images in [0, 1], or of latents.
     pub(crate) fn denoiser(&self) -> &dyn Denoiser {
         self.denoiser.as_ref()
+    }
+
+    /// As [`denoiser`](Self::denoiser), of a class for each image, or told that it is told none.
+    pub(crate) fn given(&self, classes: Option<&[usize]>) -> Outcome<Box<dyn Denoiser>> {
+        let given = self.pretrained.given(classes, None)?;
+        self.arrangement.of(Box::new(given))
+    }
+
+    /// The network as it is, told a class for each image where there are classes.
+    pub(crate) fn told(
+        &self,
+        classes: Option<&[usize]>,
+    ) -> Outcome<Conditioned<InPrecision<Network>>> {
+        let denoiser = self.pretrained.given(classes, None)?;
+        Ok(denoiser.inner.inner.backbone)
     }
 
     /// The schedule of a diffusion, refused where the network knows one noise level only.

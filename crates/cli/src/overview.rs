@@ -43,7 +43,7 @@ pub(crate) fn painted(map: &Tensor<4>) -> Outcome<Image> {
 }
 
 /// Grey as red, green and blue.
-fn coloured(image: Tensor<4>) -> Tensor<4> {
+pub(crate) fn coloured(image: Tensor<4>) -> Tensor<4> {
     match image.dims()[1] {
         1 => image.repeat_dim(1, 3),
         _ => image,
@@ -51,7 +51,7 @@ fn coloured(image: Tensor<4>) -> Tensor<4> {
 }
 
 /// Each pixel as a square of pixels.
-fn enlarged(images: Tensor<4>) -> Tensor<4> {
+pub(crate) fn enlarged(images: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = images.dims();
     let factor = HEIGHT.div_ceil(height);
     images

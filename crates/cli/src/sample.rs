@@ -6,11 +6,12 @@ use clap::Args;
 use tweedie::{
     burn::tensor::Tensor,
     core::{Clipped, Counted, Rng},
-    samplers::{Draw, DrawConfig, draw},
+    samplers::{Draw, DrawConfig, PosteriorSampler, draw},
     solvers::Recorder,
 };
 
 use crate::{
+    classes::{self, Classes},
     device::DeviceName,
     failure::Outcome,
     method::Method,
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     size: Option<u32>,
     #[command(flatten)]
+    classes: classes::Arguments,
+    #[command(flatten)]
     method: Method,
     /// Seed of all random numbers.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -61,16 +64,29 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let device = device.open()?;
-    let model = arguments.model.open(&device)?;
+    let model = arguments.model.open_any(&device)?;
     let schedule = model.schedule()?;
-    let channels = model.config().architecture.channels();
+    let channels = model.channels();
     let [height, width] = match arguments.size {
         Some(size) => [size as usize; 2],
-        None => model.config().image_size,
+        None => model.image_size(),
     };
+    let decoder = model.decoder([channels, height, width])?;
+    let (low, high) = model.range();
+    let classes = arguments.classes.of(&model, &device)?;
     let prior = Counted::new(model.denoiser());
-    let denoiser = Clipped::unit(&prior);
-    let sampler = arguments.method.sampler(schedule, Box::new(denoiser))?;
+    let sampler: Box<dyn PosteriorSampler + '_> = match &classes {
+        None => {
+            let inner = &prior;
+            let denoiser = Clipped { inner, low, high };
+            arguments.method.sampler(schedule, Box::new(denoiser))?
+        }
+        Some(classes) => classes.sampler(&arguments.method, schedule, [low, high])?,
+    };
+    let sampler = match &decoder {
+        None => sampler,
+        Some(decoder) => decoder.decoded(sampler),
+    };
     println!(
         "{} samples of {height} x {width} pixels from {}",
         arguments.samples, model.name
@@ -101,18 +117,29 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
 
     let images = Tensor::cat(images, 0);
     let sheet = arguments.out.join("samples.png");
-    save_sheet(images.clone(), columns(arguments.samples as usize), &sheet)?;
+    let by_class = classes.as_ref().and_then(Classes::columns);
+    let columns = by_class.unwrap_or_else(|| columns(arguments.samples as usize));
+    save_sheet(images.clone(), columns, &sheet)?;
     println!("samples: {}", sheet.display());
     if arguments.trajectory {
         let path = arguments.out.join("trajectory.png");
-        let states = recorder.into_states().into_iter().map(|(_, state)| state);
+        let states = recorder
+            .into_states()
+            .into_iter()
+            .map(|(_, state)| match &decoder {
+                None => state,
+                Some(decoder) => decoder.decode(state),
+            });
         save_trajectory(states.collect(), &path)?;
         println!("trajectory: {}", path.display());
     }
     if arguments.separate {
         save_each(&images, &arguments.out.join("images"))?;
     }
-    println!("{} evaluations of the network", prior.evaluations());
+    let evaluations = classes
+        .as_ref()
+        .map_or(prior.evaluations(), Classes::evaluations);
+    println!("{evaluations} evaluations of the network");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 /// `D(x; sigma)`, an estimate of `E[x_0 | x_0 + sigma n = x]`, `n ~ N(0, I)`.
 ///
@@ -116,20 +116,48 @@ impl<const D: usize, T: Denoiser<D>> Denoiser<D> for Counted<T> {
     }
 }
 
+/// What a network may be told of the image beside its noise level.
+#[derive(Clone, Debug, Default)]
+pub struct Given<const D: usize = 4> {
+    /// The class of each sample, `[batch]`, counted from 0; the number of classes itself stands for a class that is not told.
+    pub class: Option<Tensor<1, Int>>,
+    /// An image that the network sees with each sample, such as a measurement, `[batch, channels, height, width]` in the network's
+    /// own pixel units.
+    pub image: Option<Tensor<D>>,
+}
+
+impl<const D: usize> Given<D> {
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Self {
+            class: None,
+            image: None,
+        }
+    }
+}
+
 /// What a network is told beside the image.
 #[derive(Clone, Debug)]
-pub struct Conditioning {
+pub struct Conditioning<const D: usize = 4> {
     /// One noise label per sample, `[batch]`, in the units that the network was trained with: see
     /// [`NoiseLabel`](crate::NoiseLabel).
     pub noise: Tensor<1>,
+    /// What else it is told. Networks that cannot hear it leave it out.
+    pub given: Given<D>,
 }
 
-impl Conditioning {
-    /// The same noise label for each row of `x`.
-    pub fn uniform<const D: usize>(label: f64, x: &Tensor<D>) -> Self {
+impl<const D: usize> Conditioning<D> {
+    /// Nothing but noise labels, `[batch]`.
+    pub fn new(noise: Tensor<1>) -> Self {
         Self {
-            noise: Tensor::full([x.dims()[0]], label, (&x.device(), x.dtype())),
+            noise,
+            given: Given::nothing(),
         }
+    }
+
+    /// The same noise label for each row of `x`.
+    pub fn uniform(label: f64, x: &Tensor<D>) -> Self {
+        Self::new(Tensor::full([x.dims()[0]], label, (&x.device(), x.dtype())))
     }
 }
 
@@ -137,11 +165,29 @@ impl Conditioning {
 /// [`Preconditioned`](crate::Preconditioned) turns into a [`Denoiser`].
 pub trait Backbone<const D: usize = 4> {
     /// The network's raw output, of the shape of `x`.
-    fn forward(&self, x: Tensor<D>, conditioning: Conditioning) -> Tensor<D>;
+    fn forward(&self, x: Tensor<D>, conditioning: Conditioning<D>) -> Tensor<D>;
+
+    /// The raw output, and where the network has learnt it the variance of the reverse step, of the same shape: the number `v` of
+    /// Nichol & Dhariwal 2021, eq. (15), <https://arxiv.org/abs/2102.09672>, as `2 v - 1`.
+    fn forward_with_variance(
+        &self,
+        x: Tensor<D>,
+        conditioning: Conditioning<D>,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        (self.forward(x, conditioning), None)
+    }
 }
 
 impl<const D: usize, T: Backbone<D> + ?Sized> Backbone<D> for &T {
-    fn forward(&self, x: Tensor<D>, conditioning: Conditioning) -> Tensor<D> {
+    fn forward(&self, x: Tensor<D>, conditioning: Conditioning<D>) -> Tensor<D> {
         (**self).forward(x, conditioning)
+    }
+
+    fn forward_with_variance(
+        &self,
+        x: Tensor<D>,
+        conditioning: Conditioning<D>,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        (**self).forward_with_variance(x, conditioning)
     }
 }

@@ -28,6 +28,7 @@ mod adapter;
 mod analytic;
 mod autodiff;
 mod brownian;
+mod classifier;
 mod combine;
 mod denoiser;
 mod grid;
@@ -39,17 +40,21 @@ mod quadrature;
 mod rng;
 mod schedule;
 
-pub use adapter::{Batched, Clipped, Padded, SelfEnsemble, TileError, Tiled, UnitRange};
+pub use adapter::{
+    Batched, ClassifierFree, Clipped, Conditioned, Padded, SelfEnsemble, TileError, Tiled,
+    UnitRange, enlarged,
+};
 pub use analytic::{
     AnalyticPrior, FullGaussian, GaussianMixture, GaussianPrior, PointMass, PriorError,
 };
 pub use autodiff::value_and_vjp;
 pub use brownian::{BrownianError, BrownianPath};
+pub use classifier::NoisyClassifier;
 pub use combine::combine;
-pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, DenoiserFn, Score};
+pub use denoiser::{Backbone, Conditioning, Counted, Denoiser, DenoiserFn, Given, Score};
 pub use grid::{GridError, Spacing, Span, TimeGrid};
 pub use precondition::{
-    Clean, Coefficients, Denoised, Edm, Epsilon, NoiseLabel, Parametrisation, Preconditioned,
+    Clean, Coefficients, Denoised, Edm, Epsilon, Flow, NoiseLabel, Parametrisation, Preconditioned,
     Preconditioning, Residual, ScoreOf, Velocity,
 };
 pub use quadrature::gauss_legendre;

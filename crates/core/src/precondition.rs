@@ -13,6 +13,7 @@
 //! | [`ScoreOf`] | the score at `s x` | `1` | `s sigma^2` | `s` |
 //! | [`Denoised`] | `x_0`, of `x` itself | `0` | `1` | `1` |
 //! | [`Residual`] | `x - x_0`, of `x` itself | `1` | `-1` | `1` |
+//! | [`Flow`] | `n - x_0`, of `(x_0 + sigma n)/(1 + sigma)` | `1/(1 + sigma)` | `-sigma/(1 + sigma)` | `1/(1 + sigma)` |
 //!
 //! `x = x_0 + sigma n` throughout; `x / sqrt(1 + sigma^2)` is the state of a variance-preserving process, and `s` the scale of the
 //! schedule at the time of `sigma`. `c_noise` is `ln(sigma)/4` for [`Edm`], `sigma` for [`Denoised`] and [`Residual`], and the
@@ -227,6 +228,29 @@ impl Preconditioning for Residual {
     }
 }
 
+/// The network predicts the velocity `n - x_0` of the straight path `(1 - t) x_0 + t n`, on which `sigma = t/(1 - t)` (Lipman et al.
+/// 2023, eq. 22 without its `sigma_min` and with time reversed, <https://arxiv.org/abs/2210.02747>; Liu et al. 2023, eq. 1,
+/// <https://arxiv.org/abs/2209.03003>). With the schedule [`FlowMatching`](crate::FlowMatching) the label is that of `t`.
+#[derive(Clone, Debug)]
+pub struct Flow<S> {
+    /// The schedule that the network was trained with; it gives the label of a noise level.
+    pub schedule: S,
+    /// Units of the label.
+    pub label: NoiseLabel,
+}
+
+impl<S: Schedule> Preconditioning for Flow<S> {
+    fn at(&self, sigma: f64) -> Coefficients {
+        let scale = 1.0 / (1.0 + sigma);
+        Coefficients {
+            skip: scale,
+            out: -sigma * scale,
+            input: scale,
+            noise: self.label.at(self.schedule.time_at(sigma)),
+        }
+    }
+}
+
 /// What a network predicts: the serialisable name of a [`Preconditioning`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -249,6 +273,8 @@ pub enum Parametrisation {
     Denoised,
     /// [`Residual`].
     Residual,
+    /// [`Flow`].
+    Flow,
 }
 
 impl Parametrisation {
@@ -266,6 +292,7 @@ impl Parametrisation {
             Self::Score => Arc::new(ScoreOf { schedule, label }),
             Self::Denoised => Arc::new(Denoised),
             Self::Residual => Arc::new(Residual),
+            Self::Flow => Arc::new(Flow { schedule, label }),
         }
     }
 }

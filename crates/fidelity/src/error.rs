@@ -46,6 +46,16 @@ pub enum FidelityError {
         /// Number of levels.
         levels: usize,
     },
+    /// A classifier does not know a class.
+    #[error(
+        "the classes of the classifier are counted from 0 and number {classes}, found class {found}"
+    )]
+    Class {
+        /// The class asked for.
+        found: usize,
+        /// How many there are.
+        classes: usize,
+    },
     /// A sum has no term.
     #[error("a stacked fidelity needs at least one term, found none")]
     NoTerms,

@@ -46,8 +46,8 @@ pub use covariance::{Diagonal, Full, Isotropic, TweedieCovariance};
 pub use error::FidelityError;
 pub use fidelity::{DataFidelity, Gradient, Proximal, Smooth};
 pub use guidance::{
-    Ald, Dps, GaussianGuidance, Guided, LgdMc, Mmps, NoisyFidelity, Pigdm, Posterior,
-    ReconstructionGuidance, Sda, Tmpd,
+    Ald, ClassLikelihood, Dps, GaussianGuidance, Guided, LgdMc, Mmps, NoisyFidelity, Pigdm,
+    Posterior, ReconstructionGuidance, Sda, Tmpd,
 };
 pub use l2::L2;
 pub use losses::{Amplitude, Ball, L1, Poisson, PoissonGaussian, Stacked};

@@ -1,6 +1,7 @@
 //! What networks and their configurations refuse alike.
 
 use burn::tensor::Tensor;
+use tweedie_core::NoiseLabel;
 
 use crate::ModelError;
 
@@ -67,6 +68,17 @@ pub(crate) fn positive(field: &'static str, found: f64) -> Result<(), ModelError
         expected: "finite and above 0",
         found,
     })
+}
+
+/// Refuses a table without levels, and times that are told as nothing.
+pub(crate) fn label(label: NoiseLabel) -> Result<(), ModelError> {
+    match label {
+        NoiseLabel::Step { steps: 0 } | NoiseLabel::NearestStep { steps: 0 } => {
+            Err(ModelError::Zero { field: "steps" })
+        }
+        NoiseLabel::Time { scale } => positive("scale", scale),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a height or a width that is 0 or no multiple of `multiple`.

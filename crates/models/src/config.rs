@@ -1,6 +1,6 @@
 //! What a network is, how it was trained, and the file that says so.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tweedie_core::{
@@ -8,7 +8,9 @@ use tweedie_core::{
     Schedule, ScheduleConfig, UnitRange,
 };
 
-use crate::{Architecture, ModelError, Network, checks, import::Layout, unet::published::edm};
+use crate::{
+    Architecture, ModelError, Network, checks, folder, import::Layout, unet::published::edm,
+};
 
 /// Name of the file with the [`ModelConfig`] in a model folder.
 pub const MODEL_FILE: &str = "model.json";
@@ -138,13 +140,7 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<(), ModelError> {
         self.architecture.validate()?;
         self.schedule.build()?;
-        match self.label {
-            NoiseLabel::Step { steps: 0 } | NoiseLabel::NearestStep { steps: 0 } => {
-                return Err(ModelError::Zero { field: "steps" });
-            }
-            NoiseLabel::Time { scale } => checks::positive("scale", scale)?,
-            _ => {}
-        }
+        checks::label(self.label)?;
         if let Parametrisation::Edm { sigma_data } = self.parametrisation {
             checks::positive("sigma_data", sigma_data)?;
         }
@@ -253,38 +249,14 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError`] when the folder or the file is missing or unreadable, or its content is not a valid configuration.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join(MODEL_FILE);
-        let text = fs::read_to_string(&path).map_err(|source| {
-            if source.kind() == io::ErrorKind::NotFound {
-                return ModelError::NoModel {
-                    folder: folder.into(),
-                    expected: MODEL_FILE,
-                };
-            }
-            ModelError::Read {
-                path: path.clone(),
-                source,
-            }
-        })?;
-        Self::parse(&text, &path)
+        let config: Self = folder::read(folder, MODEL_FILE, FORMAT)?;
+        config.validate()?;
+        Ok(config)
     }
 
     /// As [`open`](Self::open), from the content of a file; `path` names it in errors.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ModelError> {
-        let invalid = |source| ModelError::Json {
-            path: path.into(),
-            source,
-        };
-        // The version first: another version may well have other fields.
-        let Version { format } = serde_json::from_str(text).map_err(invalid)?;
-        if format != FORMAT {
-            return Err(ModelError::Format {
-                path: path.into(),
-                found: format,
-                expected: FORMAT,
-            });
-        }
-        let config: Self = serde_json::from_str(text).map_err(invalid)?;
+        let config: Self = folder::parse(text, path, FORMAT)?;
         config.validate()?;
         Ok(config)
     }
@@ -294,20 +266,6 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError::Write`] when the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
-        let path = folder.join(MODEL_FILE);
-        let draft = folder.join(format!("{MODEL_FILE}.tmp"));
-        let text = serde_json::to_string_pretty(self).map_err(|source| ModelError::Json {
-            path: path.clone(),
-            source,
-        })?;
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&draft, text + "\n"))
-            .and_then(|()| fs::rename(&draft, &path))
-            .map_err(|source| ModelError::Write { path, source })
+        folder::write(self, folder, MODEL_FILE)
     }
-}
-
-#[derive(Deserialize)]
-struct Version {
-    format: u32,
 }

@@ -1,5 +1,7 @@
 //! Why a network cannot be made, or a model folder cannot be read or written.
 
+mod words;
+
 use std::{fmt, io, path::PathBuf};
 
 use burn::{
@@ -9,9 +11,9 @@ use burn::{
 use pytorch_reader::PytorchError;
 use safetensors::SafeTensorError;
 use tweedie_core::ScheduleError;
-use zip::result::ZipError;
 
-use crate::{Architecture, Precision};
+use crate::{Architecture, Pixels, Precision};
+use words::{classes, cut_archive, cut_tensors, differences, json, shapes, shortened};
 
 /// What was found, what was expected, and where.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +95,29 @@ pub enum ModelError {
         /// Width of the image.
         width: usize,
     },
+    /// A class that the network was not made for.
+    #[error(
+        "the classes of the network are counted from 0 and number {classes}, found class {found}"
+    )]
+    Class {
+        /// The class asked for.
+        found: usize,
+        /// How many there are.
+        classes: usize,
+    },
+    /// A network that hears no class is told one.
+    #[error("the network is told no classes, and cannot draw one of them")]
+    NoClasses,
+    /// A network meets another image beside its input than it was made for.
+    #[error(
+        "the network sees an image of {expected} channel(s) beside its input, found one of {found} (0: none)"
+    )]
+    Condition {
+        /// Channels that it sees.
+        expected: usize,
+        /// Channels of the image.
+        found: usize,
+    },
     /// A network for one size only meets another.
     #[error("the network takes images of {expected} x {expected} only, found {height} x {width}")]
     OnlySize {
@@ -102,6 +127,31 @@ pub enum ModelError {
         height: usize,
         /// Width of the image.
         width: usize,
+    },
+    /// A diffusion model is not one of an autoencoder's latents.
+    #[error(
+        "the latents of the autoencoder are {expected:?} (channels, height, width), the network takes {found:?}"
+    )]
+    Latents {
+        /// Shape of the latents.
+        expected: [usize; 3],
+        /// What the model's configuration says.
+        found: [usize; 3],
+    },
+    /// Latents are in no range that could be mapped.
+    #[error("pixels must be \"unit\" for a network of latents, found {found:?}")]
+    LatentPixels {
+        /// What the model's configuration says.
+        found: Pixels,
+    },
+    /// A model of latents is asked for images.
+    #[error(
+        "{} is a diffusion of the latents of an autoencoder, expected one of images",
+        folder.display()
+    )]
+    OfLatents {
+        /// Its folder.
+        folder: PathBuf,
     },
     /// A device does not compute in the precision asked for.
     #[error("{device:?} does not compute in {precision}")]
@@ -376,97 +426,4 @@ pub enum CheckpointProblem {
         /// Its value.
         found: u64,
     },
-}
-
-/// Names the usual reason for a damaged file of PyTorch.
-fn cut_archive(source: &PytorchError) -> &'static str {
-    let ends = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
-    let is_cut = match source {
-        PytorchError::Io(error) | PytorchError::Zip(ZipError::Io(error)) => ends(error),
-        // An archive's directory is at its end.
-        PytorchError::Zip(error) => matches!(error, ZipError::InvalidArchive(_)),
-        // Of a storage in a file before version 1.6, which has no other sign.
-        PytorchError::InvalidFormat(reason) => reason.contains("beyond the end of the file"),
-        _ => false,
-    };
-    if is_cut { CUT } else { "" }
-}
-
-/// Names the usual reason for a damaged safetensors file.
-fn cut_tensors(source: &SafeTensorError) -> &'static str {
-    use SafeTensorError as Error;
-    match source {
-        Error::HeaderTooSmall | Error::InvalidHeaderLength | Error::MetadataIncompleteBuffer => CUT,
-        _ => "",
-    }
-}
-
-const CUT: &str = " (it is cut short or damaged)";
-
-/// The beginning of a reason, which may quote the file.
-fn shortened(reason: &impl fmt::Display) -> String {
-    const LONGEST: usize = 300;
-    let text = reason.to_string();
-    let clean: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        clean + "..."
-    } else {
-        clean
-    }
-}
-
-fn json(architecture: &Architecture) -> String {
-    serde_json::to_string(architecture).unwrap_or_else(|_| format!("{architecture:?}"))
-}
-
-fn shapes(tensors: &[(String, Vec<usize>)]) -> String {
-    let texts: Vec<_> = tensors
-        .iter()
-        .take(SHOWN + 1)
-        .map(|(name, shape)| format!("{name} {shape:?}"))
-        .collect();
-    listed(&texts)
-}
-
-fn differences(missing: &[String], unexpected: &[String], mismatched: &[Mismatch]) -> String {
-    let mismatched: Vec<_> = mismatched.iter().map(Mismatch::to_string).collect();
-    [
-        ("missing", missing),
-        ("unexpected", unexpected),
-        ("of another shape or type", &mismatched),
-    ]
-    .iter()
-    .filter(|(_, names)| !names.is_empty())
-    .map(|(what, names)| format!("{} {what}: {}", names.len(), listed(names)))
-    .collect::<Vec<_>>()
-    .join("; ")
-}
-
-/// Says so when a network is told the class of its images: by these layers of guided-diffusion and of EDM.
-fn classes(unexpected: &[String]) -> &'static str {
-    let tells =
-        |name: &String| ["label_emb.weight", "map_label.weight"].map(|word| name.ends_with(word));
-    if unexpected.iter().any(|name| tells(name).contains(&true)) {
-        "; it is told the class of its images, and class-conditional networks are not supported"
-    } else {
-        ""
-    }
-}
-
-/// How many names a message shows.
-const SHOWN: usize = 5;
-
-/// The first names, so that a message stays readable when a whole network is missing; the error's fields hold them all.
-fn listed(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(SHOWN).map(shortened).collect();
-    let text = shown.join(", ");
-    if names.len() > SHOWN {
-        format!("{text}, ...")
-    } else {
-        text
-    }
 }

@@ -11,7 +11,7 @@
 use burn::{
     module::{Initializer, Param, ParamId},
     nn::{
-        Linear, LinearConfig,
+        Embedding, EmbeddingConfig, Linear, LinearConfig,
         conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig},
     },
     tensor::{Device, Shape, Tensor, TensorData},
@@ -68,10 +68,26 @@ impl Init {
     }
 
     pub(crate) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
-        let mut layer = LinearConfig::new(inputs, outputs)
+        let mut layer = self.silent_linear(inputs, outputs);
+        layer.weight = self.glorot([inputs, outputs], inputs + outputs);
+        layer
+    }
+
+    /// A linear layer that starts at zero.
+    pub(crate) fn silent_linear(&self, inputs: usize, outputs: usize) -> Linear {
+        LinearConfig::new(inputs, outputs)
+            .with_initializer(Initializer::Zeros)
+            .init(self.device())
+    }
+
+    /// Rows of standard normal numbers.
+    pub(crate) fn embedding(&mut self, rows: usize, width: usize) -> Embedding {
+        let mut layer = EmbeddingConfig::new(rows, width)
             .with_initializer(Initializer::Zeros)
             .init(self.device());
-        layer.weight = self.glorot([inputs, outputs], inputs + outputs);
+        layer.weight = self.lazily([rows, width], move |rng, _| {
+            rng.normal([1, rows * width]).reshape([rows, width])
+        });
         layer
     }
 

@@ -10,6 +10,8 @@
 //! | [`WEIGHTS_FILE`] | the weights |
 //! | [`EMA_FILE`] | their moving average, preferred for inference when present |
 //!
+//! A [`LatentModel`] is such a folder with the folder of an [`Autoencoder`] in it.
+//!
 //! [`Pretrained::open`] makes such a folder into a [`Denoiser`](tweedie_core::Denoiser) of images in [0, 1] of any size.
 //!
 //! ```
@@ -39,17 +41,20 @@
 //! # }
 //! ```
 
+mod autoencoder;
 mod checks;
 mod config;
 mod dncnn;
 mod drunet;
 mod error;
+mod folder;
 mod import;
 mod init;
 mod layers;
 mod mnist_ddpm;
 mod ncsnpp;
 mod network;
+mod noisy_classifier;
 mod plain_unet;
 mod precision;
 mod pretrained;
@@ -57,6 +62,10 @@ mod simple_unet;
 mod unet;
 mod weights;
 
+pub use autoencoder::{
+    AUTOENCODER_FILE, AUTOENCODER_FOLDER, Autoencoder, AutoencoderConfig, AutoencoderModel,
+    Encoded, LatentModel, PretrainedAutoencoder,
+};
 pub use config::{ImageDenoiser, MODEL_FILE, ModelConfig, Pixels};
 pub use dncnn::{Dncnn, DncnnConfig};
 pub use drunet::{Drunet, DrunetConfig};
@@ -65,6 +74,9 @@ pub use import::{Imported, import, import_names};
 pub use mnist_ddpm::{MnistDdpm, MnistDdpmConfig};
 pub use ncsnpp::{Ncsnpp, NcsnppConfig, NcsnppKind};
 pub use network::{Architecture, Network};
+pub use noisy_classifier::{
+    CLASSIFIER_FILE, Classifier, ClassifierConfig, ClassifierModel, PretrainedClassifier,
+};
 pub use plain_unet::{PlainUNet, PlainUNetConfig};
 pub use precision::{InPrecision, Precision};
 pub use pretrained::{EMA_FILE, Pretrained, WEIGHTS_FILE};

@@ -78,6 +78,27 @@ impl Architecture {
         each!(self, config => config.channels)
     }
 
+    /// Whether the network learns the variance of the reverse step beside its mean.
+    pub fn learns_variance(&self) -> bool {
+        matches!(self, Self::UNet(config) if config.learned_sigma)
+    }
+
+    /// How many classes the network is told of; 0 where it hears none.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::UNet(config) => config.classes,
+            _ => 0,
+        }
+    }
+
+    /// Channels of the image that the network sees beside its input; 0 where it sees none.
+    pub fn condition_channels(&self) -> usize {
+        match self {
+            Self::UNet(config) => config.condition_channels,
+            _ => 0,
+        }
+    }
+
     /// What the height and the width of the network's input must be divisible by.
     pub fn multiple(&self) -> usize {
         each!(self, config => config.multiple())
@@ -124,5 +145,13 @@ impl Architecture {
 impl Backbone for Network {
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
         each!(self, network => network.forward(x, conditioning))
+    }
+
+    fn forward_with_variance(
+        &self,
+        x: Tensor<4>,
+        conditioning: Conditioning,
+    ) -> (Tensor<4>, Option<Tensor<4>>) {
+        each!(self, network => network.forward_with_variance(x, conditioning))
     }
 }

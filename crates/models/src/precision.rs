@@ -3,11 +3,11 @@
 use std::fmt;
 
 use burn::{
-    module::{Module, ModuleMapper, Param},
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{DType, Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
-use tweedie_core::{Backbone, Conditioning};
+use tweedie_core::{Backbone, Conditioning, Given};
 
 use crate::ModelError;
 
@@ -142,6 +142,31 @@ impl<N: Module> InPrecision<N> {
     }
 }
 
+impl<'a, N: Module> InPrecision<&'a N> {
+    /// A network whose weights were rounded by [`Precision::round`], or not.
+    pub fn of(network: &'a N) -> Self {
+        let mut found = Found(Precision::F32);
+        network.visit(&mut found);
+        Self {
+            network,
+            precision: found.0,
+        }
+    }
+}
+
+/// The precision of the weights of a network that are not in single precision.
+struct Found(Precision);
+
+impl ModuleVisitor for Found {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        match param.val().dtype() {
+            DType::F16 => self.0 = Precision::F16,
+            DType::BF16 => self.0 = Precision::Bf16,
+            _ => {}
+        }
+    }
+}
+
 impl<N> InPrecision<N> {
     /// The network, with its weights as they are.
     pub fn network(&self) -> &N {
@@ -159,13 +184,41 @@ impl<N> InPrecision<N> {
     }
 }
 
+impl<N> InPrecision<N> {
+    /// What the network is told, in its own precision.
+    fn told(&self, x: Tensor<4>, conditioning: Conditioning) -> (Tensor<4>, Conditioning) {
+        let dtype = self.precision.dtype();
+        let Conditioning { noise, given } = conditioning;
+        let image = given.image.map(|image| image.cast(dtype));
+        let given = Given { image, ..given };
+        (x.cast(dtype), Conditioning { noise, given })
+    }
+}
+
 impl<N: Backbone> Backbone for InPrecision<N> {
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
         if self.precision == Precision::F32 {
             return self.network.forward(x, conditioning);
         }
         let own = x.dtype();
-        let x = x.cast(self.precision.dtype());
+        let (x, conditioning) = self.told(x, conditioning);
         self.network.forward(x, conditioning).cast(own)
+    }
+
+    fn forward_with_variance(
+        &self,
+        x: Tensor<4>,
+        conditioning: Conditioning,
+    ) -> (Tensor<4>, Option<Tensor<4>>) {
+        if self.precision == Precision::F32 {
+            return self.network.forward_with_variance(x, conditioning);
+        }
+        let own = x.dtype();
+        let (x, conditioning) = self.told(x, conditioning);
+        let (output, variance) = self.network.forward_with_variance(x, conditioning);
+        (
+            output.cast(own),
+            variance.map(|variance| variance.cast(own)),
+        )
     }
 }

@@ -2,12 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use burn::{module::Module, tensor::Device};
-use tweedie_core::Schedule;
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor},
+};
+use tweedie_core::{Conditioned, Given, Schedule, enlarged};
 
 use crate::{
-    ImageDenoiser, Imported, InPrecision, MODEL_FILE, ModelConfig, ModelError, Network, Precision,
-    import, import::diffusers, load_weights, weights::load_bytes,
+    ImageDenoiser, Imported, InPrecision, LatentModel, MODEL_FILE, ModelConfig, ModelError,
+    Network, Precision, folder, import, import::diffusers, load_weights, weights::load_bytes,
 };
 
 /// Name of the file with the weights in a model folder.
@@ -46,7 +49,8 @@ impl Pretrained {
     /// and `diffusion_pytorch_model.safetensors` or `.bin`, or has such a folder called `unet` in it.
     ///
     /// # Errors
-    /// [`ModelError`], naming the file, when one is missing, unreadable, damaged, or does not fit the others.
+    /// [`ModelError`], naming the file, when one is missing, unreadable, damaged, or does not fit the others;
+    /// [`ModelError::OfLatents`] for the folder of a [`LatentModel`].
     pub fn open(path: &Path, device: &Device) -> Result<Self, ModelError> {
         if path.is_file() {
             return Self::import(path, None, device);
@@ -57,15 +61,18 @@ impl Pretrained {
             let found = diffusers::import(&folder, device)?;
             return Self::from_network(found.config, found.network);
         }
-        let config = ModelConfig::open(path)?;
-        let weights = [EMA_FILE, WEIGHTS_FILE]
-            .map(|name| path.join(name))
-            .into_iter()
-            .find(|path| path.exists())
-            .ok_or_else(|| ModelError::NoModel {
+        if LatentModel::is_in(path) {
+            return Err(ModelError::OfLatents {
                 folder: path.into(),
-                expected: "ema.safetensors or weights.safetensors",
-            })?;
+            });
+        }
+        Self::open_folder(path, device)
+    }
+
+    /// Reads a model folder, whatever its images are.
+    pub(crate) fn open_folder(path: &Path, device: &Device) -> Result<Self, ModelError> {
+        let config = ModelConfig::open(path)?;
+        let weights = folder::weights(path)?;
         let mut network = config.architecture.init(0, device)?;
         load_weights(&mut network, &weights)?;
         Self::from_network(config, network)
@@ -140,7 +147,81 @@ impl Pretrained {
         self.schedule.clone()
     }
 
-    /// The denoiser of images in [0, 1], `[batch, channels, height, width]` of any height and width.
+    /// The denoiser of images in [0, 1] of given classes, or that belong to a given image in [0, 1], such as a measurement. Of each
+    /// there is one row for all images, or one for each. Without a class, the network is told that it is told none.
+    ///
+    /// The image has the height and the width of those to be denoised, and is padded as they are.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use tweedie_core::{ClassifierFree, Denoiser, NoiseLabel, Parametrisation, ScheduleConfig};
+    /// use tweedie_models::{Architecture, ModelConfig, Pretrained, UNetConfig};
+    ///
+    /// # fn main() -> Result<(), tweedie_models::ModelError> {
+    /// let unet = UNetConfig { base_channels: 8, classes: 10, ..UNetConfig::preset("tiny")? };
+    /// let architecture = Architecture::UNet(unet);
+    /// let network = architecture.init(0, &Device::flex())?;
+    /// let label = NoiseLabel::Step { steps: 1000 };
+    /// let config = ModelConfig::new(architecture, Parametrisation::Epsilon, ScheduleConfig::DDPM, label, [28, 28]);
+    /// let model = Pretrained::from_network(config, network)?;
+    /// let sevens = ClassifierFree::new(model.given(Some(&[7]), None)?, model.given(None, None)?, 2.0);
+    /// let clean = sevens.denoise(Tensor::zeros([3, 1, 28, 28], &Device::flex()), 0.5);
+    /// assert_eq!(clean.dims(), [3, 1, 28, 28]);
+    /// assert!(model.given(Some(&[10]), None).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ModelError::NoClasses`] and [`ModelError::Class`] for a class that the network cannot be told; [`ModelError::Condition`] for an
+    /// image of other channels than it sees, or none where it sees one.
+    pub fn given(
+        &self,
+        classes: Option<&[usize]>,
+        image: Option<Tensor<4>>,
+    ) -> Result<ImageDenoiser<Conditioned<InPrecision<Network>>>, ModelError> {
+        let given = Given {
+            class: classes.map(|classes| self.told(classes)).transpose()?,
+            image: self.seen(image)?,
+        };
+        let backbone = self.denoiser.inner.inner.backbone.clone();
+        self.config.denoiser(Conditioned { backbone, given })
+    }
+
+    fn told(&self, classes: &[usize]) -> Result<Tensor<1, Int>, ModelError> {
+        let count = self.config.architecture.classes();
+        if count == 0 {
+            return Err(ModelError::NoClasses);
+        }
+        if let Some(&found) = classes.iter().find(|&&class| class >= count) {
+            return Err(ModelError::Class {
+                found,
+                classes: count,
+            });
+        }
+        let classes: Vec<i64> = classes.iter().map(|&class| class as i64).collect();
+        let device = self.denoiser.inner.inner.backbone.network().devices();
+        Ok(Tensor::from_data(
+            classes.as_slice(),
+            device.first().expect("a network has weights"),
+        ))
+    }
+
+    /// The image in the network's pixels and of a size that it takes.
+    fn seen(&self, image: Option<Tensor<4>>) -> Result<Option<Tensor<4>>, ModelError> {
+        let expected = self.config.architecture.condition_channels();
+        let found = image.as_ref().map_or(0, |image| image.dims()[1]);
+        if found != expected {
+            return Err(ModelError::Condition { expected, found });
+        }
+        let (low, high) = self.config.pixels.range();
+        Ok(image.map(|image| {
+            let own = image.mul_scalar(high - low).add_scalar(low);
+            enlarged(own, self.config.architecture.multiple())
+        }))
+    }
+
+    /// The denoiser of images in [0, 1], `[batch, channels, height, width]` of any height and width. It tells the network no class.
     pub fn denoiser(&self) -> &ImageDenoiser<InPrecision<Network>> {
         &self.denoiser
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use burn::data::dataset::Dataset;
 use divan::Bencher;
 use tweedie_core::{NoiseLabel, Parametrisation, ScheduleConfig};
-use tweedie_data::{Image, Phantoms};
+use tweedie_data::{Image, Phantoms, Unlabelled};
 use tweedie_models::{Architecture, ModelConfig, UNetConfig};
 use tweedie_testkit::device;
-use tweedie_training::{Trainer, TrainingConfig};
+use tweedie_training::{Diffusion, DiffusionConfig, Trainer, TrainingConfig};
 
 fn main() {
     divan::main();
@@ -35,7 +35,13 @@ fn tiny(bencher: Bencher, (batch_size, size): (usize, usize)) {
         .map(|i| phantoms.get(i).expect("phantoms are made, not read"))
         .collect();
     let batch = Image::batch(&images, &device()).expect("phantoms have one shape");
-    let mut trainer = Trainer::new(config, model, phantoms.clone(), phantoms, &device())
+    let task = Diffusion::new(model, DiffusionConfig::default()).expect("the model is valid");
+    let examples = Arc::new(Unlabelled(phantoms));
+    let mut trainer = Trainer::new(config, task, examples.clone(), examples, &device())
         .expect("the settings are valid");
-    bencher.bench_local(|| trainer.advance(batch.clone()).expect("the loss is finite"));
+    bencher.bench_local(|| {
+        trainer
+            .advance(batch.clone().into())
+            .expect("the loss is finite")
+    });
 }

@@ -5,6 +5,8 @@
 //! | `model.json` | the model's configuration |
 //! | `weights.safetensors` | the weights |
 //! | `ema.safetensors` | their moving average, which is what samples |
+//! | `ema-D.safetensors` | their moving averages of other decays `D`, where there are some |
+//! | `power-W.safetensors` | their power-function averages of width `W`, where snapshots are kept |
 //! | `optimizer.bpk` | moments of the optimiser, burn's own format |
 //! | `training.json` | steps done and the run's settings, among them the seed, which is all that randomness depends on |
 //!
@@ -17,13 +19,17 @@ use std::{
 
 use burn::{module::Module, optim::ModuleOptimizer, store::RecordError, tensor::Bytes};
 use serde::{Deserialize, Serialize};
-use tweedie_models::{EMA_FILE, ModelConfig, WEIGHTS_FILE, load_weights, save_weights};
+use tweedie_models::{WEIGHTS_FILE, load_weights, save_weights};
 
-use crate::{TrainingConfig, TrainingError, moments};
+use crate::{
+    Memory, Task, TrainingConfig, TrainingError, averages::Averages, moments, patience::Progress,
+};
 
 const OPTIMISER_FILE: &str = "optimizer.bpk";
 const STATE_FILE: &str = "training.json";
 const PREFIX: &str = "step-";
+/// Of the name of a folder that is being filled.
+const DRAFT: &str = ".draft-";
 
 /// Where in the folder of a run its checkpoints lie.
 pub const CHECKPOINTS_FOLDER: &str = "checkpoints";
@@ -34,14 +40,18 @@ pub const CHECKPOINTS_FOLDER: &str = "checkpoints";
 pub(crate) struct State {
     pub(crate) step: u64,
     pub(crate) config: TrainingConfig,
+    #[serde(default)]
+    pub(crate) memory: Memory,
+    #[serde(default)]
+    pub(crate) progress: Progress,
 }
 
 /// What a checkpoint holds, on the device.
-pub(crate) struct Contents<M> {
+pub(crate) struct Contents<'a, T: Task> {
     pub(crate) state: State,
-    pub(crate) model: ModelConfig,
-    pub(crate) weights: M,
-    pub(crate) average: M,
+    pub(crate) task: &'a T,
+    pub(crate) weights: T::Network,
+    pub(crate) averages: &'a Averages<T::Network>,
     pub(crate) optimiser: ModuleOptimizer,
 }
 
@@ -84,14 +94,6 @@ impl Checkpoint {
         Ok(self.state()?.config)
     }
 
-    /// The model's configuration.
-    ///
-    /// # Errors
-    /// When the file that holds it is missing or damaged.
-    pub fn model(&self) -> Result<ModelConfig, TrainingError> {
-        Ok(ModelConfig::open(&self.folder)?)
-    }
-
     pub(crate) fn state(&self) -> Result<State, TrainingError> {
         let path = self.folder.join(STATE_FILE);
         let text = fs::read_to_string(&path).map_err(|source| TrainingError::Read {
@@ -101,15 +103,17 @@ impl Checkpoint {
         serde_json::from_str(&text).map_err(|source| TrainingError::Json { path, source })
     }
 
-    /// Loads weights, average and optimiser into the ones given, which have the right shapes.
+    /// Loads weights, averages and optimiser into the ones given, which have the right shapes.
     pub(crate) fn load_into<M: Module>(
         &self,
         weights: &mut M,
-        average: &mut M,
+        averages: &mut Averages<M>,
         optimiser: ModuleOptimizer,
     ) -> Result<ModuleOptimizer, TrainingError> {
         load_weights(weights, &self.folder.join(WEIGHTS_FILE))?;
-        load_weights(average, &self.folder.join(EMA_FILE))?;
+        for average in averages.iter_mut() {
+            load_weights(average.network.get_mut(), &self.folder.join(&average.file))?;
+        }
         let path = self.folder.join(OPTIMISER_FILE);
         let bytes = fs::read(&path).map_err(|source| TrainingError::Read {
             path: path.clone(),
@@ -120,9 +124,9 @@ impl Checkpoint {
     }
 
     /// Writes a checkpoint into `folder`: first beside its place, then renamed. Older ones but the last are removed.
-    pub(crate) fn write<M: Module>(
+    pub(crate) fn write<T: Task>(
         folder: &Path,
-        contents: &Contents<M>,
+        contents: &Contents<'_, T>,
     ) -> Result<Self, TrainingError> {
         let step = contents.state.step;
         let name = format!("{PREFIX}{step:08}");
@@ -132,8 +136,9 @@ impl Checkpoint {
             source,
         };
         fs::create_dir_all(folder).map_err(write)?;
+        remove_drafts(folder).map_err(write)?;
         let draft = tempfile::Builder::new()
-            .prefix(".draft-")
+            .prefix(DRAFT)
             .tempdir_in(folder)
             .map_err(write)?;
         fill(draft.path(), contents)?;
@@ -153,10 +158,12 @@ impl Checkpoint {
     }
 }
 
-fn fill<M: Module>(folder: &Path, contents: &Contents<M>) -> Result<(), TrainingError> {
-    contents.model.save(folder)?;
+fn fill<T: Task>(folder: &Path, contents: &Contents<'_, T>) -> Result<(), TrainingError> {
+    contents.task.save(folder)?;
     save_weights(&contents.weights, &folder.join(WEIGHTS_FILE))?;
-    save_weights(&contents.average, &folder.join(EMA_FILE))?;
+    for average in contents.averages.iter() {
+        save_weights(average.network.get(), &folder.join(&average.file))?;
+    }
 
     let path = folder.join(OPTIMISER_FILE);
     let bytes = contents
@@ -175,6 +182,17 @@ fn fill<M: Module>(folder: &Path, contents: &Contents<M>) -> Result<(), Training
             source,
         })?;
     fs::write(&path, text + "\n").map_err(|source| TrainingError::Write { path, source })
+}
+
+/// Removes what killed programs have left.
+fn remove_drafts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(DRAFT) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// How many checkpoints of a run are kept.

@@ -1,22 +1,9 @@
 //! The settings of a run.
 
 use serde::{Deserialize, Serialize};
+use tweedie_models::Precision;
 
-use crate::TrainingError;
-
-/// The distance between the network's output and its target, averaged over pixels and batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Loss {
-    /// `r^2`.
-    #[default]
-    L2,
-    /// `|r|`.
-    L1,
-    /// `r^2/2` where `|r| < 1`, `|r| - 1/2` elsewhere.
-    Huber,
-}
+use crate::{LearningRateDecay, PostHocConfig, TrainingError};
 
 /// The settings of a run; `serde` refuses unknown fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +13,10 @@ pub struct TrainingConfig {
     pub steps: u64,
     /// Images per step.
     pub batch_size: usize,
+    /// Micro-batches that each device cuts its images into, one after the other: less memory for the same step.
+    pub accumulate: usize,
+    /// Type of the network's weights in the forward and backward pass, `f32` or `bf16`; the optimiser steps single precision.
+    pub precision: Precision,
     /// Learning rate after the warm-up.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises linearly from zero.
@@ -34,18 +25,23 @@ pub struct TrainingConfig {
     pub weight_decay: f64,
     /// Bound on the Euclidean norm of the gradient of all weights together; 0 is none.
     pub clip_norm: f64,
-    /// Decay of the moving average of the weights, reached after its warm-up.
-    pub ema_decay: f64,
-    /// Distance that is minimised.
-    pub loss: Loss,
+    /// Decays of the moving averages of the weights, each reached after its warm-up. The first is what samples.
+    pub ema_decays: Vec<f64>,
     /// Seed of the weights, the order of the data, the noise levels and the noise.
     pub seed: u64,
     /// Steps between two validations; 0 is none but the last.
     pub validate_every: u64,
+    /// Validations without a new best after which the run ends; 0 is never.
+    pub patience: u64,
     /// Steps between two sample grids; 0 is none but the last.
     pub sample_every: u64,
     /// Steps between two checkpoints; 0 is none but the last.
     pub checkpoint_every: u64,
+    /// What the learning rate does after the warm-up.
+    pub learning_rate_decay: LearningRateDecay,
+    /// Snapshots of averages from which others are made afterwards; none are kept without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_hoc: Option<PostHocConfig>,
 }
 
 impl Default for TrainingConfig {
@@ -54,16 +50,20 @@ impl Default for TrainingConfig {
         Self {
             steps: 1000,
             batch_size: 16,
+            accumulate: 1,
+            precision: Precision::F32,
             learning_rate: 1e-3,
             warmup_steps: 50,
             weight_decay: 0.0,
             clip_norm: 1.0,
-            ema_decay: 0.995,
-            loss: Loss::L2,
+            ema_decays: vec![0.995],
             seed: 0,
             validate_every: 250,
+            patience: 0,
             sample_every: 250,
             checkpoint_every: 250,
+            learning_rate_decay: LearningRateDecay::default(),
+            post_hoc: None,
         }
     }
 }
@@ -85,31 +85,51 @@ impl TrainingConfig {
             |v| v > 0.0 && v.is_finite(),
         )?;
         let at_least_zero = |v: f64| v >= 0.0 && v.is_finite();
-        require(
-            "weight_decay",
-            self.weight_decay,
-            "finite and at least 0",
-            at_least_zero,
-        )?;
-        require(
-            "clip_norm",
-            self.clip_norm,
-            "finite and at least 0",
-            at_least_zero,
-        )?;
-        require("ema_decay", self.ema_decay, "in [0, 1)", |v| {
-            (0.0..1.0).contains(&v)
+        let expected = "finite and at least 0";
+        require("weight_decay", self.weight_decay, expected, at_least_zero)?;
+        require("clip_norm", self.clip_norm, expected, at_least_zero)?;
+        self.check_parts(1)?;
+        if !matches!(self.precision, Precision::F32 | Precision::Bf16) {
+            return Err(TrainingError::Precision {
+                found: self.precision,
+            });
+        }
+        self.check_averages()?;
+        if let LearningRateDecay::Cosine { floor } = self.learning_rate_decay {
+            let expected = "in [0, learning_rate]";
+            require("learning_rate_decay.floor", floor, expected, |v| {
+                (0.0..=self.learning_rate).contains(&v)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a batch can be cut over so many devices.
+    pub(crate) fn check_parts(&self, devices: usize) -> Result<(), TrainingError> {
+        let expected =
+            "at least 1, and with the devices no more than leave each an image of a batch";
+        require("accumulate", self.accumulate as f64, expected, |_| {
+            (1..=self.batch_size / devices).contains(&self.accumulate)
         })
     }
 
-    /// Learning rate of a step, counted from 1.
-    pub fn learning_rate_at(&self, step: u64) -> f64 {
-        let warm = step as f64 / self.warmup_steps.max(1) as f64;
-        self.learning_rate * warm.min(1.0)
+    fn check_averages(&self) -> Result<(), TrainingError> {
+        let decays = &self.ema_decays;
+        let expected = "at least one number";
+        require("ema_decays", decays.len() as f64, expected, |v| v > 0.0)?;
+        for (i, &decay) in decays.iter().enumerate() {
+            require("ema_decays", decay, "in [0, 1)", |v| {
+                (0.0..1.0).contains(&v)
+            })?;
+            require("ema_decays", decay, "different from each other", |v| {
+                !decays[..i].contains(&v)
+            })?;
+        }
+        self.post_hoc.iter().try_for_each(PostHocConfig::validate)
     }
 }
 
-fn require(
+pub(crate) fn require(
     field: &'static str,
     found: f64,
     expected: &'static str,

@@ -29,6 +29,17 @@ pub fn averaged<M: Module>(average: M, weights: &M, decay: f64) -> M {
     })
 }
 
+/// `a one + b other`, parameter by parameter. Both modules have the same parameters, by identity.
+pub(crate) fn combined<M: Module>(one: M, other: &M, a: f64, b: f64) -> M {
+    let mut collected = Collected(GradientsParams::new());
+    other.visit(&mut collected);
+    one.map(&mut Combine {
+        weights: collected.0,
+        a,
+        b,
+    })
+}
+
 /// burn's map from parameters to tensors, here holding weights.
 struct Collected(GradientsParams);
 
@@ -50,5 +61,21 @@ impl ModuleMapper for Blend {
             .remove::<D>(param.id)
             .expect("the two modules have the same parameters");
         param.map(|average| blended(average, weight, self.decay))
+    }
+}
+
+struct Combine {
+    weights: GradientsParams,
+    a: f64,
+    b: f64,
+}
+
+impl ModuleMapper for Combine {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let weight = self
+            .weights
+            .remove::<D>(param.id)
+            .expect("the two modules have the same parameters");
+        param.map(|one| one.mul_scalar(self.a) + weight.mul_scalar(self.b))
     }
 }

@@ -2,9 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use burn::store::RecordError;
-use tweedie_core::ScheduleError;
-use tweedie_models::ModelError;
+use burn::{data::dataset::DatasetError, store::RecordError};
+use tweedie_core::{NoiseLabel, ScheduleError};
+use tweedie_models::{ModelError, Precision};
+
+use crate::LevelDistribution;
 
 /// Why training cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -20,11 +22,6 @@ pub enum TrainingError {
         /// Its value.
         found: f64,
     },
-    /// A network, a parametrisation or a range of pixels without an objective.
-    #[error(
-        "only a unet for pixels in [-1, 1] that predicts epsilon, x0, v or by edm can be trained"
-    )]
-    Untrainable,
     /// The data set is smaller than one batch.
     #[error("the {set} set has {found} images, fewer than a batch of {batch_size}")]
     TooFewImages {
@@ -45,29 +42,92 @@ pub enum TrainingError {
         /// What the data set holds.
         found: [usize; 3],
     },
+    /// A network with classes meets images without.
+    #[error("the network is told {classes} classes, and the data set has none")]
+    NoLabels {
+        /// Classes of the network.
+        classes: usize,
+    },
+    /// A network without classes meets images with.
+    #[error("the data set has classes, and the network is told none")]
+    UnusedLabels,
+    /// A class is out of range.
+    #[error(
+        "the network is told {classes} classes, counted from 0, and the data set has class {found}"
+    )]
+    Label {
+        /// Class of an image.
+        found: usize,
+        /// Classes of the network.
+        classes: usize,
+    },
+    /// A network that sees an image beside its input is given none, or the reverse.
+    #[error(
+        "the network sees an image of {channels} channel(s) beside its input (0: none), and measurements are {}made",
+        if *channels == 0 { "" } else { "not " }
+    )]
+    Measurement {
+        /// Channels of that image.
+        channels: usize,
+    },
+    /// Training is not possible in this precision.
+    #[error("{found} cannot be trained in: expected f32, or bf16 where the task has it")]
+    Precision {
+        /// The one that was asked for.
+        found: Precision,
+    },
     /// The loss is infinite or not a number.
-    #[error("the loss of step {step} is {loss}; the last checkpoint is unharmed")]
+    #[error(
+        "the loss of step {step} is {loss}, in its worst row {row_loss} at noise level {sigma}; the gradient has norm \
+         {gradient_norm}; {}",
+        unharmed(checkpoint)
+    )]
     NonFiniteLoss {
         /// The step, from 1.
         step: u64,
         /// The loss.
         loss: f64,
+        /// The loss of the worst row of the batch: the first that is no number, or else the largest.
+        row_loss: f64,
+        /// Its noise level, in the network's own pixel units.
+        sigma: f64,
+        /// The norm of the gradient.
+        gradient_norm: f64,
+        /// The last checkpoint.
+        checkpoint: Option<PathBuf>,
     },
     /// The gradient is infinite or not a number, or too large for its norm to be formed in single precision.
-    #[error("the gradient of step {step} has norm {norm}; the last checkpoint is unharmed")]
+    #[error(
+        "the gradient of step {step} has norm {norm}; the loss is {loss}, in its worst row {row_loss} at noise level {sigma}; \
+         {}",
+        unharmed(checkpoint)
+    )]
     NonFiniteGradient {
         /// The step, from 1.
         step: u64,
         /// The norm.
         norm: f64,
+        /// The loss.
+        loss: f64,
+        /// The largest loss of a row of the batch.
+        row_loss: f64,
+        /// Its noise level, in the network's own pixel units.
+        sigma: f64,
+        /// The last checkpoint.
+        checkpoint: Option<PathBuf>,
     },
     /// The validation loss is infinite or not a number.
-    #[error("the validation loss after step {step} is {loss}; the last checkpoint is unharmed")]
+    #[error(
+        "the validation loss after step {step} is {loss}; {}",
+        unharmed(checkpoint)
+    )]
     NonFiniteValidation {
         /// The number of steps before it.
         step: u64,
         /// The loss.
         loss: f64,
+        /// The last checkpoint.
+        checkpoint: Option<PathBuf>,
     },
     /// The device failed.
     #[error("the device failed at step {step}: {message}")]
@@ -129,6 +189,15 @@ pub enum TrainingError {
         /// Where it was looked for.
         folder: PathBuf,
     },
+    /// A run kept no averages from which others could be made.
+    #[error(
+        "{} has no snapshots of averages: expected files named step-NNNNNNNN-width-W.safetensors, as a run with `post_hoc` keeps",
+        folder.display()
+    )]
+    NoSnapshots {
+        /// Where they were looked for.
+        folder: PathBuf,
+    },
     /// A new run would overwrite another one.
     #[error(
         "{} already holds the checkpoints of another run: resume it or choose another folder",
@@ -144,10 +213,69 @@ pub enum TrainingError {
         /// The checkpoint.
         path: PathBuf,
     },
+    /// The steps of a chain were asked of a network that is told none.
+    #[error(
+        "a chain of steps needs a network that is told steps: expected the noise label step or nearest_step, found {found:?}"
+    )]
+    NoSteps {
+        /// How the network is told its noise levels.
+        found: NoiseLabel,
+    },
+    /// The variances of a chain were asked of a schedule that has others.
+    #[error(
+        "the chain's variances are those of a variance-preserving schedule, s^2 (1 + sigma^2) = 1: found {found} at step {step}"
+    )]
+    NotPreserving {
+        /// The step.
+        step: usize,
+        /// The total variance there.
+        found: f64,
+    },
+    /// A variance was asked of a network that has none.
+    #[error(
+        "the variance of the reverse step was asked for, and the network has none: expected a unet with learned_sigma = true"
+    )]
+    NoVariance,
+    /// The hybrid objective was asked for other pixels than its own.
+    #[error("the hybrid objective takes pixels from -1 to 1, found {found:?}")]
+    HybridPixels {
+        /// Black and white.
+        found: (f64, f64),
+    },
+    /// The hybrid objective was asked for levels between the steps.
+    #[error(
+        "the hybrid objective takes the levels of steps: expected the distribution uniform, importance or logit_normal, found {found:?}"
+    )]
+    OffTable {
+        /// The distribution of levels.
+        found: LevelDistribution,
+    },
+    /// The device failed while a bound was computed.
+    #[error("the device failed in the variational bound: {message}")]
+    BoundDevice {
+        /// What it says.
+        message: String,
+    },
     /// The schedule is invalid.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// The network or its weights are invalid.
     #[error(transparent)]
     Model(#[from] ModelError),
+}
+
+impl TrainingError {
+    pub(crate) fn from_dataset(error: DatasetError) -> Self {
+        Self::Data {
+            message: error.to_string(),
+        }
+    }
+}
+
+/// What is left of a run that cannot go on.
+fn unharmed(checkpoint: &Option<PathBuf>) -> String {
+    match checkpoint {
+        Some(path) => format!("the last checkpoint, {}, is unharmed", path.display()),
+        None => "there is no checkpoint yet".to_owned(),
+    }
 }

@@ -21,8 +21,10 @@ pub struct StepRecord {
     pub gradient_norm: f64,
     /// Its learning rate.
     pub learning_rate: f64,
-    /// How long it took, in seconds.
+    /// How long it took, in seconds, once its data were there.
     pub seconds: f64,
+    /// How long it waited for its data before, in seconds.
+    pub data_seconds: f64,
 }
 
 /// One validation.
@@ -31,6 +33,21 @@ pub struct ValidationRecord {
     /// The number of steps before it.
     pub step: u64,
     /// Loss of the averaged weights on the validation set.
+    pub loss: f64,
+}
+
+/// One validation in one class of noise levels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelRecord {
+    /// The number of steps before it.
+    pub step: u64,
+    /// The least noise level, in the network's own pixel units.
+    pub sigma_min: f64,
+    /// The largest.
+    pub sigma_max: f64,
+    /// How many images had one between them.
+    pub rows: usize,
+    /// Their mean loss, whatever the levels' shares in the objective are.
     pub loss: f64,
 }
 
@@ -51,6 +68,30 @@ impl Row for ValidationRecord {
     }
 }
 
+impl Row for LevelRecord {
+    fn step(&self) -> u64 {
+        self.step
+    }
+}
+
+/// The files of a run.
+pub(crate) struct Logs {
+    pub(crate) steps: Log,
+    pub(crate) validations: Log,
+    pub(crate) levels: Log,
+}
+
+impl Logs {
+    /// Opens the files in the folder of a run of which `done` steps are made.
+    pub(crate) fn continued(run: &Path, done: u64) -> Result<Self, TrainingError> {
+        Ok(Self {
+            steps: Log::continued::<StepRecord>(run.join("steps.csv"), done)?,
+            validations: Log::continued::<ValidationRecord>(run.join("validation.csv"), done)?,
+            levels: Log::continued::<LevelRecord>(run.join("levels.csv"), done)?,
+        })
+    }
+}
+
 /// An open CSV file.
 pub(crate) struct Log {
     path: PathBuf,
@@ -59,7 +100,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// Opens `path` and keeps its rows up to step `done`: those after it belong to work that was lost.
-    pub(crate) fn continued<R: Row>(path: PathBuf, done: u64) -> Result<Self, TrainingError> {
+    fn continued<R: Row>(path: PathBuf, done: u64) -> Result<Self, TrainingError> {
         let mut rows: Vec<R> = read(&path)?;
         rows.retain(|row| row.step() <= done);
         let write = |source| TrainingError::Write {

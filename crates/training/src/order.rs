@@ -9,29 +9,29 @@ use burn::{
         dataloader::{DataLoader, DataLoaderBuilder},
         dataset::{Dataset, transform::ShuffledDataset},
     },
-    tensor::{Device, Tensor},
+    tensor::Device,
 };
 use rand::Rng as _;
 use tweedie_core::stream;
-use tweedie_data::{Image, ImageBatcher};
+use tweedie_data::{Example, ExampleBatch, ExampleBatcher};
 
-/// Images as a shared set.
-pub(crate) type Images = Arc<dyn Dataset<Image>>;
+/// Examples as a shared set.
+pub type Examples = Arc<dyn Dataset<Example>>;
 
 /// Steps and epochs of a data set.
 #[derive(Clone)]
 pub(crate) struct Order {
-    images: Images,
+    examples: Examples,
     batch_size: usize,
     seed: u64,
     device: Device,
 }
 
 impl Order {
-    /// `images` has at least `batch_size` images.
-    pub(crate) fn new(images: Images, batch_size: usize, seed: u64, device: Device) -> Self {
+    /// `examples` has at least `batch_size` of them.
+    pub(crate) fn new(examples: Examples, batch_size: usize, seed: u64, device: Device) -> Self {
         Self {
-            images,
+            examples,
             batch_size,
             seed,
             device,
@@ -39,16 +39,16 @@ impl Order {
     }
 
     fn batches(&self) -> usize {
-        self.images.len() / self.batch_size
+        self.examples.len() / self.batch_size
     }
 
     /// The batches from step `done` (counted from 0) to the end of its epoch.
-    pub(crate) fn rest_of_epoch(&self, done: u64) -> Arc<dyn DataLoader<Tensor<4>>> {
+    pub(crate) fn rest_of_epoch(&self, done: u64) -> Arc<dyn DataLoader<ExampleBatch>> {
         let per_epoch = self.batches() as u64;
         let (epoch, first) = (done / per_epoch, (done % per_epoch) as usize);
         let shuffled =
-            ShuffledDataset::new(self.images.clone(), stream(self.seed, epoch).next_u64());
-        DataLoaderBuilder::new(ImageBatcher)
+            ShuffledDataset::new(self.examples.clone(), stream(self.seed, epoch).next_u64());
+        DataLoaderBuilder::new(ExampleBatcher)
             .batch_size(self.batch_size)
             .set_device(self.device.clone())
             .build(shuffled)

@@ -1,6 +1,9 @@
 //! The loop.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use burn::{
     data::dataset::Dataset,
@@ -8,40 +11,60 @@ use burn::{
     optim::{GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor},
 };
-use rand::Rng as _;
-use tweedie_core::{Parametrisation, Rng, seed_dropout, stream};
+use tweedie_core::Rng;
+use tweedie_data::ExampleBatch;
 use tweedie_kernels::AdamW;
-use tweedie_models::{Architecture, ModelConfig, Pixels, UNet, UNetConfig};
+use tweedie_models::{EMA_FILE, Precision, save_weights};
 
 use crate::{
-    CHECKPOINTS_FOLDER, Checkpoint, DenoisingObjective, StepRecord, TrainingConfig, TrainingError,
-    ValidationRecord, averaged,
+    CHECKPOINTS_FOLDER, Checkpoint, Examples, Level, LevelRecord, StepRecord, Task, TrainingConfig,
+    TrainingError, ValidationRecord,
+    averages::{Averages, Held},
     checkpoint::{self, Contents, State},
-    clipping, decay_at,
-    log::Log,
-    order::{Images, Order},
+    clipping,
+    gradients::Gradients,
+    log::Logs,
+    order::Order,
+    patience::Progress,
+    post_hoc,
+    prefetch::Prefetch,
 };
 
 /// Purposes of the random numbers of a run.
 #[derive(Clone, Copy)]
-enum Purpose {
+pub(crate) enum Purpose {
     Training = 0,
     Validation = 1,
 }
 
+impl Purpose {
+    /// The generator of a run on a device.
+    pub(crate) fn rng(self, seed: u64, device: &Device) -> Rng {
+        Rng::seeded(seed, device).fork(self as u64)
+    }
+}
+
+/// Keeps the random numbers of the noise levels of a step apart from all others.
+pub(crate) const LEVELS: u64 = u64::from_be_bytes(*b"levels\0\0");
+
 /// What the caller is told while training runs.
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum Event<'a, N> {
     /// A step was made.
     Step(StepRecord),
     /// The averaged weights were validated.
-    Validation(ValidationRecord),
+    Validation {
+        /// The whole.
+        record: ValidationRecord,
+        /// By noise level.
+        levels: &'a [LevelRecord],
+    },
     /// It is time for a sample grid.
     Samples {
         /// The number of steps so far.
         step: u64,
         /// The averaged network.
-        network: &'a UNet,
+        network: &'a N,
     },
     /// A checkpoint was written.
     Checkpoint(&'a Checkpoint),
@@ -63,68 +86,59 @@ pub struct Outcome {
     pub checkpoint: Checkpoint,
     /// Whether all steps were made.
     pub finished: bool,
+    /// Whether it ended for want of patience: see [`TrainingConfig::patience`].
+    pub stopped_early: bool,
+    /// The best validation.
+    pub best: Option<ValidationRecord>,
 }
 
-/// A run in memory: network, average, optimiser, data.
-pub struct Trainer {
-    config: TrainingConfig,
-    model: ModelConfig,
-    objective: DenoisingObjective,
-    network: Held,
-    average: Held,
+/// A run in memory: task, network, averages, optimiser, data.
+pub struct Trainer<T: Task> {
+    pub(crate) config: TrainingConfig,
+    pub(crate) task: T,
+    network: Held<T::Network>,
+    averages: Averages<T::Network>,
     optimiser: ModuleOptimizer,
     order: Order,
-    validation: Images,
-    device: Device,
+    pub(crate) validation: Examples,
+    /// The first holds everything.
+    devices: Vec<Device>,
     step: u64,
+    progress: Progress,
+    /// Where the last checkpoint lies.
+    pub(crate) saved: Option<PathBuf>,
 }
 
-/// A network whose weights can be updated in their own memory: nothing else holds them then. Empty during an update only.
-struct Held(Option<UNet>);
-
-impl Held {
-    fn get(&self) -> &UNet {
-        self.0.as_ref().expect("no update is under way")
-    }
-
-    fn get_mut(&mut self) -> &mut UNet {
-        self.0.as_mut().expect("no update is under way")
-    }
-
-    fn replace(&mut self, update: impl FnOnce(UNet) -> UNet) {
-        self.0 = self.0.take().map(update);
-    }
-}
-
-impl Trainer {
-    /// A new run. `images` and `validation` hold images in [0, 1] of the model's shape; `device` is a plain one.
+impl<T: Task> Trainer<T> {
+    /// A new run. `examples` and `validation` fit the task; `device` is a plain one.
     ///
     /// # Errors
-    /// When a setting, the model or the data are not fit for training.
+    /// When a setting, the task or the data are not fit for training, or the device does not compute in the precision.
     pub fn new(
         config: TrainingConfig,
-        model: ModelConfig,
-        images: Images,
-        validation: Images,
+        task: T,
+        examples: Examples,
+        validation: Examples,
         device: &Device,
     ) -> Result<Self, TrainingError> {
         config.validate()?;
-        model.validate()?;
-        check_images("training", &images, config.batch_size, &model)?;
-        check_images("validation", &validation, 1, &model)?;
-        let network = numbered(unet(&model)?.init(config.seed, &device.clone().autodiff())?);
+        check_precision(&config, &task, device)?;
+        check_examples("training", &examples, config.batch_size, &task)?;
+        check_examples("validation", &validation, 1, &task)?;
+        let network = numbered(task.init(config.seed, &device.clone().autodiff())?);
         let optimiser = AdamW::new(0.9, 0.999, 1e-8, config.weight_decay as f32).into();
         Ok(Self {
-            objective: DenoisingObjective::new(&model, config.loss)?,
-            average: Held(Some(network.valid())),
-            network: Held(Some(network)),
+            averages: Averages::new(&config, &network.valid()),
+            network: Held::new(network),
             optimiser,
-            order: Order::new(images, config.batch_size, config.seed, device.clone()),
+            order: Order::new(examples, config.batch_size, config.seed, device.clone()),
             validation,
-            device: device.clone(),
+            devices: vec![device.clone()],
             step: 0,
+            progress: Progress::default(),
+            saved: None,
             config,
-            model,
+            task,
         })
     }
 
@@ -136,25 +150,43 @@ impl Trainer {
     pub fn resume(
         checkpoint: &Checkpoint,
         config: TrainingConfig,
-        model: ModelConfig,
-        images: Images,
-        validation: Images,
+        task: T,
+        examples: Examples,
+        validation: Examples,
         device: &Device,
     ) -> Result<Self, TrainingError> {
-        if checkpoint.model()? != model {
+        if !task.is_in(checkpoint.folder())? {
             return Err(TrainingError::OtherModel {
                 path: checkpoint.folder().into(),
             });
         }
         let state = checkpoint.state()?;
-        let mut trainer = Self::new(config, model, images, validation, device)?;
+        let mut trainer = Self::new(config, task, examples, validation, device)?;
         trainer.optimiser = checkpoint.load_into(
             trainer.network.get_mut(),
-            trainer.average.get_mut(),
+            &mut trainer.averages,
             trainer.optimiser,
         )?;
         trainer.step = state.step;
+        trainer.progress = state.progress;
+        trainer.saved = Some(checkpoint.folder().into());
+        trainer.task.recall(state.memory);
         Ok(trainer)
+    }
+
+    /// The same run with its batches cut over `others` too: each gets a copy of the weights in every step, and gradients are
+    /// added on the run's own device. All may be the same device, which then works on several parts at a time.
+    ///
+    /// # Errors
+    /// When a batch has too few images, or a device does not compute in the precision.
+    pub fn with_devices(mut self, others: &[Device]) -> Result<Self, TrainingError> {
+        for device in others {
+            check_precision(&self.config, &self.task, device)?;
+        }
+        self.devices.truncate(1);
+        self.devices.extend_from_slice(others);
+        self.config.check_parts(self.devices.len())?;
+        Ok(self)
     }
 
     /// The number of steps made.
@@ -163,8 +195,18 @@ impl Trainer {
     }
 
     /// The moving average of the network: what samples.
-    pub fn average(&self) -> &UNet {
-        self.average.get()
+    pub fn average(&self) -> &T::Network {
+        self.averages.first()
+    }
+
+    /// Writes a network of the run, such as another average, as a model folder.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save_network(&self, network: &T::Network, folder: &Path) -> Result<(), TrainingError> {
+        make_folder(folder)?;
+        self.task.save(folder)?;
+        Ok(save_weights(network, &folder.join(EMA_FILE))?)
     }
 
     /// Makes the steps that are left and writes metrics and checkpoints into `folder`. `observe` is told of all of it, and
@@ -175,218 +217,271 @@ impl Trainer {
     pub fn run(
         &mut self,
         folder: &Path,
-        mut observe: impl FnMut(Event<'_>) -> Flow,
+        mut observe: impl FnMut(Event<'_, T::Network>) -> Flow,
     ) -> Result<Outcome, TrainingError> {
-        let checkpoints = folder.join(CHECKPOINTS_FOLDER);
-        if self.step == 0 && !checkpoint::all(&checkpoints)?.is_empty() {
+        self.claim(folder)?;
+        let mut logs = Logs::continued(folder, self.step)?;
+        let mut batches = Prefetch::start(self.order.clone(), self.step..self.config.steps);
+        let mut stop = self.is_over();
+        while !stop {
+            let start = Instant::now();
+            let Some(batch) = batches.next().transpose()? else {
+                break;
+            };
+            let data_seconds = start.elapsed().as_secs_f64();
+            let record = StepRecord {
+                data_seconds,
+                ..self.advance(batch)?
+            };
+            logs.steps.push(&record)?;
+            stop = observe(Event::Step(record)) == Flow::Stop;
+            stop |= self.look(&mut logs, &mut observe)?;
+            stop |= self.is_over();
+            stop |= self.keep(folder, stop, &mut observe)?;
+        }
+        self.outcome(folder)
+    }
+
+    /// Makes the folder of the run, unless it is another run's.
+    fn claim(&self, folder: &Path) -> Result<(), TrainingError> {
+        if self.step == 0 && !checkpoint::all(&folder.join(CHECKPOINTS_FOLDER))?.is_empty() {
             return Err(TrainingError::Occupied {
                 folder: folder.into(),
             });
         }
-        std::fs::create_dir_all(folder).map_err(|source| TrainingError::Write {
-            path: folder.into(),
-            source,
-        })?;
-        let mut steps = Log::continued::<StepRecord>(folder.join("steps.csv"), self.step)?;
-        let mut validations =
-            Log::continued::<ValidationRecord>(folder.join("validation.csv"), self.step)?;
-        let mut saved = None;
+        make_folder(folder)
+    }
+
+    /// Whether all steps are made, or patience is at its end.
+    fn is_over(&self) -> bool {
+        self.step >= self.config.steps || self.progress.is_over(self.config.patience)
+    }
+
+    /// Whether what is done each so many steps is to be done now; 0 is at the end alone.
+    fn is_due(&self, every: u64) -> bool {
+        self.step == self.config.steps || (every > 0 && self.step.is_multiple_of(every))
+    }
+
+    /// Validation and sample grid, where they are due; whether the caller has enough. Before the checkpoint, which must not be
+    /// written where the loss is no number.
+    fn look(
+        &mut self,
+        logs: &mut Logs,
+        observe: &mut impl FnMut(Event<'_, T::Network>) -> Flow,
+    ) -> Result<bool, TrainingError> {
         let mut stop = false;
-        while self.step < self.config.steps && !stop {
-            let epoch = self.order.rest_of_epoch(self.step);
-            for batch in epoch.iter() {
-                let batch = batch.map_err(|error| TrainingError::Data {
-                    message: error.to_string(),
-                })?;
-                let record = self.advance(batch)?;
-                steps.push(&record)?;
-                stop |= observe(Event::Step(record)) == Flow::Stop;
-                let end = self.step == self.config.steps;
-                let due = |every: u64| end || (every > 0 && self.step.is_multiple_of(every));
-                // Before the checkpoint: it must not be written where the loss is no number.
-                if due(self.config.validate_every) {
-                    let record = self.validate()?;
-                    validations.push(&record)?;
-                    stop |= observe(Event::Validation(record)) == Flow::Stop;
-                }
-                if due(self.config.sample_every) {
-                    let (step, network) = (self.step, self.average.get());
-                    stop |= observe(Event::Samples { step, network }) == Flow::Stop;
-                }
-                if due(self.config.checkpoint_every) || stop {
-                    let written = Checkpoint::write(&checkpoints, &self.contents())?;
-                    stop |= observe(Event::Checkpoint(&written)) == Flow::Stop;
-                    saved = Some(written);
-                }
-                if end || stop {
-                    break;
-                }
+        if self.is_due(self.config.validate_every) {
+            let found = self.validate()?;
+            logs.validations.push(&found.record)?;
+            for record in &found.levels {
+                logs.levels.push(record)?;
             }
+            self.progress.observe(found.record);
+            let (record, levels) = (found.record, &found.levels);
+            stop |= observe(Event::Validation { record, levels }) == Flow::Stop;
         }
-        let checkpoint = match saved {
-            Some(checkpoint) => checkpoint,
-            None => Checkpoint::latest(&checkpoints)?,
-        };
+        if self.is_due(self.config.sample_every) {
+            let (step, network) = (self.step, self.average());
+            stop |= observe(Event::Samples { step, network }) == Flow::Stop;
+        }
+        Ok(stop)
+    }
+
+    /// Snapshots and checkpoint, where they are due or the run ends; whether the caller has enough.
+    fn keep(
+        &mut self,
+        folder: &Path,
+        ends: bool,
+        observe: &mut impl FnMut(Event<'_, T::Network>) -> Flow,
+    ) -> Result<bool, TrainingError> {
+        if let Some(config) = &self.config.post_hoc
+            && self.is_due(config.every)
+        {
+            post_hoc::save(folder, self.step, self.averages.power())?;
+        }
+        if !ends && !self.is_due(self.config.checkpoint_every) {
+            return Ok(false);
+        }
+        let written = Checkpoint::write(&folder.join(CHECKPOINTS_FOLDER), &self.contents())?;
+        self.saved = Some(written.folder().into());
+        Ok(observe(Event::Checkpoint(&written)) == Flow::Stop)
+    }
+
+    fn outcome(&self, folder: &Path) -> Result<Outcome, TrainingError> {
         Ok(Outcome {
-            checkpoint,
+            checkpoint: Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER))?,
             finished: self.step >= self.config.steps,
+            stopped_early: self.progress.is_over(self.config.patience),
+            best: self.progress.best,
         })
     }
 
-    /// One step of the optimiser on a batch of images in [0, 1].
+    /// One step of the optimiser on a batch.
     ///
     /// # Errors
-    /// [`TrainingError::NonFiniteLoss`] or [`TrainingError::NonFiniteGradient`]; network and optimiser are then as before.
-    pub fn advance(&mut self, images: Tensor<4>) -> Result<StepRecord, TrainingError> {
+    /// [`TrainingError::NonFiniteLoss`] or [`TrainingError::NonFiniteGradient`], and when the task cannot learn from the classes of
+    /// the batch; network and optimiser are then as before.
+    pub fn advance(&mut self, batch: ExampleBatch) -> Result<StepRecord, TrainingError> {
         let start = Instant::now();
+        self.task.check_classes(batch.classes.as_deref())?;
         let step = self.step + 1;
-        let mut rng = self.rng(Purpose::Training).fork(step);
-        if unet(&self.model)?.dropout > 0.0 {
-            let seed = stream(self.config.seed, step).next_u64();
-            seed_dropout(&self.device, seed);
+        let rng = self.rng(Purpose::Training).fork(step);
+        let levels = self.task.levels(batch.len(), &mut rng.fork(LEVELS));
+        let (losses, gradients) = Gradients {
+            task: &self.task,
+            config: &self.config,
+            devices: &self.devices,
+            step,
         }
-        let noisy = self.objective.perturb(images, &mut rng);
-        let (loss, gradients) = self.loss_and_gradients(noisy);
-        let norm = clipping::norm(self.network.get(), &gradients, &self.device);
+        .of(self.network.get(), &batch, &levels)?;
+        let norm = clipping::norm(self.network.get(), &gradients, self.device());
         // The one read-back of a step.
-        let numbers = Tensor::cat(vec![loss, norm.clone()], 0)
+        let mut losses = Tensor::cat(vec![losses, norm.clone()], 0)
             .try_into_vec_as::<f64>()
-            .map_err(|error| TrainingError::Device {
-                step,
-                message: error.to_string(),
-            })?;
-        let (loss, gradient_norm) = (numbers[0], numbers[1]);
-        if !loss.is_finite() {
-            return Err(TrainingError::NonFiniteLoss { step, loss });
-        }
-        if !gradient_norm.is_finite() {
-            return Err(TrainingError::NonFiniteGradient {
-                step,
-                norm: gradient_norm,
-            });
-        }
-        let gradients = if self.config.clip_norm > 0.0 {
-            clipping::clipped(self.network.get(), gradients, norm, self.config.clip_norm)
-        } else {
-            gradients
-        };
+            .map_err(|error| self.device_failure(&error))?;
+        let gradient_norm = losses.pop().expect("the norm was put last");
+        let loss = self.check_finite(&levels, &losses, gradient_norm)?;
         let learning_rate = self.config.learning_rate_at(step);
-        self.network
-            .replace(|network| self.optimiser.step(learning_rate, network, gradients));
-        let decay = decay_at(self.config.ema_decay, step);
-        let network = self.network.get();
-        self.average
-            .replace(|average| averaged(average, network, decay));
-        self.step = step;
+        self.update(gradients, norm, learning_rate);
+        self.task.observe(&levels, &losses);
         Ok(StepRecord {
             step,
             loss,
             gradient_norm,
             learning_rate,
             seconds: start.elapsed().as_secs_f64(),
+            data_seconds: 0.0,
         })
     }
 
-    /// The loss of the averaged network over the validation set, at the same noise levels and with the same noise each time.
-    ///
-    /// # Errors
-    /// When an image cannot be read, or [`TrainingError::NonFiniteValidation`].
-    pub fn validate(&self) -> Result<ValidationRecord, TrainingError> {
-        let batch_size = self.config.batch_size.min(self.validation.len());
-        let order = Order::new(
-            self.validation.clone(),
-            batch_size,
-            self.config.seed,
-            self.device.clone(),
-        );
-        let rng = self.rng(Purpose::Validation);
-        let (mut total, mut batches) = (0.0, 0u64);
-        for images in order.rest_of_epoch(0).iter() {
-            let images = images.map_err(|error| TrainingError::Data {
-                message: error.to_string(),
-            })?;
-            let noisy = self.objective.perturb(images, &mut rng.fork(batches));
-            total += self
-                .objective
-                .loss(self.average.get(), noisy)
-                .into_scalar::<f64>();
-            batches += 1;
+    /// The loss of the next step, if it and the gradient are numbers.
+    fn check_finite(
+        &self,
+        levels: &[Level],
+        losses: &[f64],
+        norm: f64,
+    ) -> Result<f64, TrainingError> {
+        let loss = weighted_mean(levels, losses);
+        if loss.is_finite() && norm.is_finite() {
+            return Ok(loss);
         }
-        let (step, loss) = (self.step, total / batches as f64);
-        if !loss.is_finite() {
-            return Err(TrainingError::NonFiniteValidation { step, loss });
+        // In the total order what is no number is above infinity; its sign is chance.
+        let worst = levels
+            .iter()
+            .zip(losses)
+            .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+        let (sigma, row_loss) = worst.map_or((0.0, loss), |(level, loss)| (level.sigma, *loss));
+        let (step, checkpoint) = (self.step + 1, self.saved.clone());
+        Err(if loss.is_finite() {
+            TrainingError::NonFiniteGradient {
+                step,
+                norm,
+                loss,
+                row_loss,
+                sigma,
+                checkpoint,
+            }
+        } else {
+            TrainingError::NonFiniteLoss {
+                step,
+                loss,
+                row_loss,
+                sigma,
+                gradient_norm: norm,
+                checkpoint,
+            }
+        })
+    }
+
+    /// Steps the weights and their averages.
+    fn update(&mut self, gradients: GradientsParams, norm: Tensor<1>, learning_rate: f64) {
+        let bound = self.config.clip_norm;
+        let gradients = if bound > 0.0 {
+            clipping::clipped(self.network.get(), gradients, norm, bound)
+        } else {
+            gradients
+        };
+        self.network
+            .replace(|network| self.optimiser.step(learning_rate, network, gradients));
+        self.step += 1;
+        self.averages.update(self.network.get(), self.step);
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.devices[0]
+    }
+
+    pub(crate) fn device_failure(&self, error: &impl ToString) -> TrainingError {
+        TrainingError::Device {
+            step: self.step + 1,
+            message: error.to_string(),
         }
-        Ok(ValidationRecord { step, loss })
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where gradients of weights are taken"
-    )]
-    fn loss_and_gradients(&self, batch: crate::NoisyBatch) -> (Tensor<1>, GradientsParams) {
-        let loss = self.objective.loss(self.network.get(), batch);
-        let gradients = GradientsParams::from_grads(loss.backward(), self.network.get());
-        (loss.without_autodiff(), gradients)
+    pub(crate) fn rng(&self, purpose: Purpose) -> Rng {
+        purpose.rng(self.config.seed, self.device())
     }
 
-    fn rng(&self, purpose: Purpose) -> Rng {
-        Rng::seeded(self.config.seed, &self.device).fork(purpose as u64)
-    }
-
-    fn contents(&self) -> Contents<UNet> {
+    fn contents(&self) -> Contents<'_, T> {
         Contents {
             state: State {
                 step: self.step,
                 config: self.config.clone(),
+                memory: self.task.memory(),
+                progress: self.progress.clone(),
             },
-            model: self.model.clone(),
+            task: &self.task,
             weights: self.network.get().valid(),
-            average: self.average.get().clone(),
+            averages: &self.averages,
             optimiser: self.optimiser.clone(),
         }
     }
 }
 
-fn check_images(
-    set: &'static str,
-    images: &Images,
-    batch_size: usize,
-    model: &ModelConfig,
+pub(crate) fn make_folder(folder: &Path) -> Result<(), TrainingError> {
+    std::fs::create_dir_all(folder).map_err(|source| TrainingError::Write {
+        path: folder.into(),
+        source,
+    })
+}
+
+fn check_precision<T: Task>(
+    config: &TrainingConfig,
+    task: &T,
+    device: &Device,
 ) -> Result<(), TrainingError> {
-    if images.len() < batch_size {
+    if config.precision != Precision::F32 && !task.takes_half_precision() {
+        return Err(TrainingError::Precision {
+            found: config.precision,
+        });
+    }
+    Ok(config.precision.check(device)?)
+}
+
+/// The mean loss of rows, each with the weight of its level.
+pub(crate) fn weighted_mean(levels: &[Level], losses: &[f64]) -> f64 {
+    let terms = levels
+        .iter()
+        .zip(losses)
+        .map(|(level, loss)| level.weight * loss);
+    terms.sum::<f64>() / losses.len() as f64
+}
+
+fn check_examples<T: Task>(
+    set: &'static str,
+    examples: &Examples,
+    batch_size: usize,
+    task: &T,
+) -> Result<(), TrainingError> {
+    if examples.len() < batch_size {
         return Err(TrainingError::TooFewImages {
             set,
-            found: images.len(),
+            found: examples.len(),
             batch_size,
         });
     }
-    let first = images.get(0).map_err(|error| TrainingError::Data {
-        message: error.to_string(),
-    })?;
-    let [height, width] = model.image_size;
-    let expected = [model.architecture.channels(), height, width];
-    if first.shape() != expected {
-        return Err(TrainingError::ImageShape {
-            expected,
-            found: first.shape(),
-        });
-    }
-    Ok(model.architecture.check_size(height, width)?)
-}
-
-/// The network's shape; the objective, too, knows images in [-1, 1] and predictions of a diffusion alone.
-fn unet(model: &ModelConfig) -> Result<&UNetConfig, TrainingError> {
-    let diffusion = matches!(
-        model.parametrisation,
-        Parametrisation::Epsilon
-            | Parametrisation::X0
-            | Parametrisation::V
-            | Parametrisation::Edm { .. }
-    );
-    match &model.architecture {
-        Architecture::UNet(unet) if diffusion && model.pixels == Pixels::Symmetric => Ok(unet),
-        _ => Err(TrainingError::Untrainable),
-    }
+    let first = examples.get(0).map_err(TrainingError::from_dataset)?;
+    task.check(&first)
 }
 
 /// The module with its parameters named 1, 2, 3, ... in order, so that the optimiser's state, which is kept by name, fits the

@@ -46,6 +46,8 @@ pub(crate) struct Recipe<'a> {
     pub(crate) operator_name: &'static str,
     pub(crate) y: &'a Tensor<4>,
     pub(crate) noise_std: f64,
+    /// The range of what the prior denoises, to which it is clipped.
+    pub(crate) range: (f64, f64),
     /// Shape of the images of one measurement, `[batch, channels, height, width]`.
     pub(crate) image: [usize; 4],
 }
@@ -193,7 +195,7 @@ impl<'a> Recipe<'a> {
         guidance: Result<impl NoisyFidelity + 'a, FidelityError>,
     ) -> Outcome<Sampler<'a>> {
         self.no_settings()?;
-        let posterior = Clipped::unit(Posterior {
+        let posterior = self.clip(Posterior {
             prior: self.prior,
             guidance: guidance?,
         });
@@ -223,7 +225,12 @@ impl<'a> Recipe<'a> {
     }
 
     fn clipped(self) -> Clipped<&'a dyn Denoiser> {
-        Clipped::unit(self.prior)
+        self.clip(self.prior)
+    }
+
+    fn clip<T>(self, inner: T) -> Clipped<T> {
+        let (low, high) = self.range;
+        Clipped { inner, low, high }
     }
 
     fn spread(self) -> Result<Isotropic, FidelityError> {

@@ -1,6 +1,6 @@
 //! The inverse problem: what was measured, by what, and, when known, of what.
 
-use std::path::Path;
+use std::{path::Path, rc::Rc};
 
 use tweedie::{
     burn::tensor::{Device, Tensor},
@@ -33,7 +33,7 @@ pub(crate) struct Problem {
     /// The image itself, when the measurement was simulated.
     pub(crate) clean: Option<Tensor<4>>,
     /// `A`.
-    pub(crate) operator: AnyOperator,
+    pub(crate) operator: Rc<AnyOperator>,
     /// For inpainting, 1 where a pixel was seen, of the shape of the image.
     pub(crate) mask: Option<Tensor<4>>,
     /// `y`; zero where nothing was seen.
@@ -104,7 +104,7 @@ impl Problem {
                 Some(mask) => measurement * mask.clone(),
                 None => measurement,
             },
-            operator,
+            operator: Rc::new(operator),
             mask,
         })
     }

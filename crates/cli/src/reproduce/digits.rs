@@ -220,6 +220,7 @@ impl Case<'_> {
             operator_name: self.problem,
             y: self.y,
             noise_std: self.arguments.noise_std,
+            range: (0.0, 1.0),
             image: self.truth.dims(),
         };
         let sampler = recipe.sampler()?;

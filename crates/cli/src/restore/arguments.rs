@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) method: Method,
     /// Variance of a pixel under the prior, in units of pixels in [0, 1]: how uncertain the guidance takes a denoised image
-    /// to be.
+    /// to be. Of a model of latents it is the variance of a decoded pixel.
     #[arg(long, default_value_t = 0.1, value_name = "V", value_parser = positive)]
     pub(crate) prior_variance: f64,
     /// How many posterior samples.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod report;
+mod space;
 
 use std::{path::Path, process::ExitCode, time::Instant};
 
@@ -13,6 +14,7 @@ use tweedie::{
 
 pub(crate) use arguments::Arguments;
 use report::Report;
+use space::Space;
 
 use crate::{
     device::DeviceName,
@@ -30,13 +32,12 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let config = arguments.draw_config().map_err(Failure::usage)?;
     let device_name = device.name();
     let device = device.open()?;
-    let model = arguments.model.open(&device)?;
+    let model = arguments.model.open_any(&device)?;
     let schedule = model.schedule()?;
-    let fits = |[channels, height, width]: [usize; 3]| {
-        Ok(model.config().check_image(channels, height, width)?)
-    };
+    let fits = |image: [usize; 3]| model.decoder(image).map(|_| ());
     let posed = &arguments.problem;
-    let problem = Problem::pose(posed, model.config().image_size, fits, &device)?;
+    let problem = Problem::pose(posed, model.image_size(), fits, &device)?;
+    let space = Space::of(&model, &problem, posed)?;
     make_folder(&arguments.out)?;
     println!(
         "{}: {} with {}",
@@ -53,13 +54,14 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         schedule: &schedule,
         prior: &prior,
         prior_variance: arguments.prior_variance,
-        operator: &problem.operator,
-        operator_name: posed.described().0,
+        operator: &space.operator,
+        operator_name: space.operator_name,
         y: &problem.measurement,
         noise_std: posed.noise_std,
-        image: problem.image_shape,
+        range: model.range(),
+        image: space.shape,
     };
-    let sampler = recipe.sampler()?;
+    let sampler = space.decoded(recipe.sampler()?);
     // Sampling must not read the numbers that made the measurement.
     let rng = Rng::seeded(posed.seed, &device).fork(problem::SAMPLING);
     let bar = StepBar::new(&config);

@@ -5,37 +5,68 @@ use std::path::PathBuf;
 use clap::Args;
 use tweedie::data::Resize;
 
-use super::names::{
-    ChannelsName, CropName, DataName, LossName, ParametrisationName, ScheduleName, resize,
+use super::{
+    data::DataName,
+    names::{
+        ChannelsName, CropName, DecayName, LossName, ParametrisationName, PrecisionName,
+        ScheduleName, resize,
+    },
+    presets::PresetName,
 };
+use crate::device::DevicePlace;
 
 /// Train a diffusion model.
 ///
 /// Without arguments: a small network on random phantoms, in a few minutes on two processor cores.
 ///
-/// The folder of a run holds `run.json` (all settings, which --config reads), `steps.csv` and `validation.csv` (the
-/// numbers), `samples/` (a sheet of draws from time to time) and `checkpoints/` (the last two, each a model folder for
-/// `sample` and `restore`).
+/// Settings come, in rising order of precedence, from a preset, the file of --config, --set, and the other options;
+/// docs/training.md lists them.
+///
+/// The folder of a run holds `run.toml` (all settings, which --config reads), `steps.csv` and `validation.csv` (the
+/// numbers), `report.html` (their curves), `samples/` (a sheet of draws from time to time) and `checkpoints/` (the last two,
+/// each a model folder for `sample` and `restore`).
 ///
 /// Ctrl-C writes a checkpoint and stops with exit code 130; a second one ends the program at once. Exit code 1 is failed
 /// work, 2 wrong arguments.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Start from the settings in this JSON file, in the form of a run's `run.json`. Options that are given override it.
-    #[arg(long, value_name = "FILE.json")]
+    /// Start from the settings in this TOML file, in the form of a run's `run.toml`, laid on the preset that its line
+    /// `preset = "NAME"` or --preset names.
+    #[arg(long, value_name = "FILE.toml")]
     pub(super) config: Option<PathBuf>,
+
+    /// Start from the settings of a run that has a name [default: phantoms, unless there is a file]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) preset: Option<PresetName>,
+
+    /// Set any field of the settings, by its path: training.steps=500. May be given several times.
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub(super) set: Vec<String>,
 
     /// Folder of the run, made if missing [default: runs/DATA]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
 
-    /// Continue the run in --out from its newest checkpoint, exactly as if it had never stopped. Its recorded settings
-    /// hold; only --steps and the --...-every options may be given.
-    #[arg(long, conflicts_with_all = [
-        "config", "data", "path", "size", "channels", "resize", "crop", "flip", "preset", "parametrisation", "schedule",
-        "batch_size", "learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema_decay", "loss", "seed",
-    ])]
+    /// Continue the run in --out from its newest checkpoint, exactly as if it had never stopped. Its recorded settings hold;
+    /// only --steps and the --...-every options may change them.
+    #[arg(long)]
     pub(super) resume: bool,
+
+    /// Train on several devices at once, named as by --device, with commas: cuda:0,cuda:1. Each takes an equal part of a step's
+    /// images. cpu,cpu is slower than cpu, and shows the same.
+    #[arg(
+        long,
+        value_name = "NAME,..",
+        value_delimiter = ',',
+        conflicts_with = "device"
+    )]
+    pub(super) devices: Vec<DevicePlace>,
+
+    /// Score the draws at each sheet of samples: the Fréchet distance of 256 to as many held-out images, in the features of this
+    /// network. A file: the classifier of digits that `reproduce mnist-ddpm` takes. A folder: a classifier of noisy images, or
+    /// the run that trained it.
+    #[arg(long, value_name = "PATH")]
+    pub(super) feature_network: Option<PathBuf>,
 
     /// Show burn's terminal dashboard with its plots; `q` there stops the run.
     #[arg(long)]
@@ -93,7 +124,7 @@ pub(super) struct ModelArguments {
     /// Network: tiny (about 1 million parameters, made for processors), small (9.1 million) or ddpm-cifar10 (35.7 million, that
     /// of Ho et al. 2020). Its channels follow the data [default: tiny]
     #[arg(long, value_name = "NAME")]
-    pub(super) preset: Option<String>,
+    pub(super) network: Option<String>,
 
     /// What the network predicts [default: epsilon]
     #[arg(long, value_enum, value_name = "NAME")]
@@ -116,6 +147,15 @@ pub(super) struct TrainingArguments {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) batch_size: Option<usize>,
 
+    /// Parts that each device cuts its images of a step into, one after the other: less memory for the same step, from 1
+    /// [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) accumulate: Option<usize>,
+
+    /// Numbers of the network while it is trained; the optimiser keeps single precision [default: f32]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub(super) precision: Option<PrecisionName>,
+
     /// Learning rate of Adam after the warm-up, above 0 [default: 0.001]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub(super) learning_rate: Option<f64>,
@@ -132,11 +172,20 @@ pub(super) struct TrainingArguments {
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub(super) clip_norm: Option<f64>,
 
-    /// Decay of the moving average of the weights, in [0, 1) [default: 0.995]
-    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
-    pub(super) ema_decay: Option<f64>,
+    /// What the learning rate does after the warm-up [default: constant]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) learning_rate_decay: Option<DecayName>,
 
-    /// Distance that is minimised [default: l2]
+    /// Decays of the moving averages of the weights, each in [0, 1), with commas; the first is what samples [default: 0.995]
+    #[arg(
+        long,
+        value_name = "DECAY,..",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    pub(super) ema_decays: Option<Vec<f64>>,
+
+    /// Distance that is minimised where the objective has one [default: l2]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(super) loss: Option<LossName>,
 
@@ -148,6 +197,10 @@ pub(super) struct TrainingArguments {
     /// Steps between two validations; 0 is none but the last [default: 250]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) validate_every: Option<u64>,
+
+    /// Validations without a new best after which the run ends; 0 is never [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) patience: Option<u64>,
 
     /// Steps between two sheets of samples; 0 is none but the last [default: 250]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

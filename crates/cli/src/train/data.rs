@@ -10,16 +10,17 @@ use serde::{Deserialize, Serialize};
 use tweedie::{
     burn::data::dataset::{Dataset, DatasetError, transform::PartialDataset},
     data::{
-        Channels, Cifar10, Crop, Idx, Image, ImageFolder, ImageFolderConfig, Phantoms, Resize,
-        Split,
+        Channels, Cifar10, Crop, Example, Idx, Image, ImageFolder, ImageFolderConfig, Labelled,
+        LesionPhantoms, Phantoms, Resize, Split, Unlabelled,
     },
+    training::Examples,
 };
 
-use super::{names::DataName, settings::SettingsError};
+use super::{error::SettingsError, folder};
 use crate::failure::{Failure, Outcome};
 
 /// Images of an epoch where they are made on the fly.
-const ENDLESS: usize = 1_000_000;
+pub(super) const ENDLESS: usize = 1_000_000;
 
 /// Phantoms held out.
 const PHANTOMS_HELD_OUT: usize = 256;
@@ -27,19 +28,35 @@ const PHANTOMS_HELD_OUT: usize = 256;
 /// Images held out of the test split of a published set, at most.
 const TEST_HELD_OUT: usize = 1024;
 
-/// One file of a folder in so many is held out.
-const FOLDER_HELD_OUT: usize = 20;
-
 /// The seeds of the two sets of phantoms, exclusive-ored with that of the run. They differ from the plain seeds by which
 /// `restore` makes its phantoms, so those are never in a training set.
 const LEARNT: u64 = u64::from_be_bytes(*b"learnt\0\0");
 const HELD_OUT: u64 = u64::from_be_bytes(*b"held out");
 
-/// A data set as written in the settings of a run. Size and channels of its images are those of the model.
+/// `--data`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DataName {
+    /// Random-ellipse phantoms, endless and drawn on the fly; needs no files.
+    Phantoms,
+    /// Phantoms of two classes: healthy heads, and heads with a lesion; endless, needs no files.
+    Lesions,
+    /// The IDX files of MNIST, or of a set in its format, gzipped or not; 1 channel, 10 classes.
+    Mnist,
+    /// As mnist, under its own name.
+    FashionMnist,
+    /// The binary batches of CIFAR-10; 3 channels, 10 classes.
+    Cifar10,
+    /// All PNG and JPEG files of a folder and its subfolders, of which there is one for each class where the network is told
+    /// classes.
+    Folder,
+}
+
+/// A data set as written in the settings of a run. Size and channels of its images are those of the task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum DataConfig {
     Phantoms {},
+    Lesions {},
     Mnist {
         path: PathBuf,
     },
@@ -51,47 +68,36 @@ pub(super) enum DataConfig {
     },
     Folder {
         path: PathBuf,
+        #[serde(default = "to_crop")]
         resize: Resize,
+        #[serde(default = "centre")]
         crop: Crop,
+        #[serde(default)]
         horizontal_flip: bool,
     },
 }
 
-/// Images shared between the trainer's loaders.
-pub(super) type Images = Arc<dyn Dataset<Image>>;
+fn to_crop() -> Resize {
+    Resize::ToCrop
+}
+
+fn centre() -> Crop {
+    Crop::Centre
+}
 
 /// The two sets of a run.
 pub(super) struct Sets {
-    pub(super) learnt: Images,
-    pub(super) held_out: Images,
+    pub(super) learnt: Examples,
+    pub(super) held_out: Examples,
     /// Which images are held out.
     pub(super) note: &'static str,
 }
 
 impl DataConfig {
-    /// A data set with its usual settings.
-    pub(super) fn named(name: DataName, path: Option<&Path>) -> Result<Self, SettingsError> {
-        let path = || {
-            let missing = SettingsError::PathMissing { data: name };
-            path.map(Path::to_path_buf).ok_or(missing)
-        };
-        Ok(match name {
-            DataName::Phantoms => Self::Phantoms {},
-            DataName::Mnist => Self::Mnist { path: path()? },
-            DataName::FashionMnist => Self::FashionMnist { path: path()? },
-            DataName::Cifar10 => Self::Cifar10 { path: path()? },
-            DataName::Folder => Self::Folder {
-                path: path()?,
-                resize: Resize::ToCrop,
-                crop: Crop::Centre,
-                horizontal_flip: false,
-            },
-        })
-    }
-
     pub(super) fn name(&self) -> DataName {
         match self {
             Self::Phantoms {} => DataName::Phantoms,
+            Self::Lesions {} => DataName::Lesions,
             Self::Mnist { .. } => DataName::Mnist,
             Self::FashionMnist { .. } => DataName::FashionMnist,
             Self::Cifar10 { .. } => DataName::Cifar10,
@@ -102,7 +108,7 @@ impl DataConfig {
     /// Where its files are.
     pub(super) fn path_mut(&mut self) -> Option<&mut PathBuf> {
         match self {
-            Self::Phantoms {} => None,
+            Self::Phantoms {} | Self::Lesions {} => None,
             Self::Mnist { path }
             | Self::FashionMnist { path }
             | Self::Cifar10 { path }
@@ -110,18 +116,33 @@ impl DataConfig {
         }
     }
 
-    /// Opens both sets, whose images are `shape`: channels, height, width.
-    pub(super) fn open(&self, shape: [usize; 3], seed: u64) -> Outcome<Sets> {
+    /// Opens both sets, whose images are `shape`: channels, height, width. Each has its class where the network is told one of
+    /// `classes`.
+    pub(super) fn open(
+        &self,
+        shape: [usize; 3],
+        classes: Option<usize>,
+        seed: u64,
+    ) -> Outcome<Sets> {
         match self {
             Self::Phantoms {} => phantoms(shape, seed),
-            Self::Mnist { path } | Self::FashionMnist { path } => Ok(published(
-                Arc::new(digits(path, Split::Train, shape)?),
-                Arc::new(digits(path, Split::Test, shape)?),
-            )),
-            Self::Cifar10 { path } => Ok(published(
-                Arc::new(Cifar10::open(path, Split::Train)?),
-                Arc::new(Cifar10::open(path, Split::Test)?),
-            )),
+            Self::Lesions {} => lesions(shape, classes.is_some(), seed),
+            Self::Mnist { path } | Self::FashionMnist { path } => {
+                let open = |split| -> Outcome<Examples> {
+                    let set = digits(path, split, shape)?;
+                    let labels = set.labels().to_vec();
+                    examples(set, &labels, classes)
+                };
+                Ok(published(open(Split::Train)?, open(Split::Test)?))
+            }
+            Self::Cifar10 { path } => {
+                let open = |split| -> Outcome<Examples> {
+                    let set = Cifar10::open(path, split)?;
+                    let labels = set.labels().to_vec();
+                    examples(set, &labels, classes)
+                };
+                Ok(published(open(Split::Train)?, open(Split::Test)?))
+            }
             Self::Folder {
                 path,
                 resize,
@@ -140,7 +161,12 @@ impl DataConfig {
                     passes: ENDLESS,
                     seed,
                 };
-                Ok(folder(ImageFolder::open(path, config)?, self.is_varied()))
+                folder::sets(
+                    ImageFolder::open(path, config)?,
+                    path,
+                    classes,
+                    self.is_varied(),
+                )
             }
         }
     }
@@ -161,10 +187,25 @@ impl DataName {
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
+    /// Its `type` in the settings.
+    pub(super) fn type_name(self) -> String {
+        self.word().replace('-', "_")
+    }
+
+    /// That of a `type`.
+    pub(super) fn of_type(name: &str) -> Option<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.into_iter().find(|data| data.type_name() == name)
+    }
+
+    pub(super) fn has_files(self) -> bool {
+        !matches!(self, Self::Phantoms | Self::Lesions)
+    }
+
     /// The usual shape of its images: channels, height, width.
     pub(super) fn usual_shape(self) -> [usize; 3] {
         match self {
-            Self::Phantoms => [1, 32, 32],
+            Self::Phantoms | Self::Lesions => [1, 32, 32],
             Self::Mnist | Self::FashionMnist => [1, 28, 28],
             Self::Cifar10 => [3, 32, 32],
             Self::Folder => [3, 64, 64],
@@ -174,19 +215,74 @@ impl DataName {
     /// The numbers of channels that it can have.
     pub(super) fn channels(self) -> &'static [usize] {
         match self {
-            Self::Phantoms | Self::Mnist | Self::FashionMnist => &[1],
+            Self::Phantoms | Self::Lesions | Self::Mnist | Self::FashionMnist => &[1],
             Self::Cifar10 => &[3],
             Self::Folder => &[1, 3],
+        }
+    }
+
+    /// How many classes it has, where its name tells.
+    pub(super) fn classes(self) -> Option<usize> {
+        match self {
+            Self::Phantoms | Self::Folder => None,
+            Self::Lesions => Some(2),
+            Self::Mnist | Self::FashionMnist | Self::Cifar10 => Some(10),
         }
     }
 }
 
 fn phantoms([_, height, width]: [usize; 3], seed: u64) -> Outcome<Sets> {
+    let learnt = Phantoms::new(seed ^ LEARNT, ENDLESS, height, width)?;
     let held_out = Phantoms::new(seed ^ HELD_OUT, PHANTOMS_HELD_OUT, height, width)?;
     Ok(Sets {
-        learnt: Arc::new(Phantoms::new(seed ^ LEARNT, ENDLESS, height, width)?),
-        held_out: Arc::new(held_out),
+        learnt: Arc::new(Unlabelled(learnt)),
+        held_out: Arc::new(Unlabelled(held_out)),
         note: "phantoms of another seed",
+    })
+}
+
+/// Healthy and ill phantoms; `told`: which is which.
+fn lesions([_, height, width]: [usize; 3], told: bool, seed: u64) -> Outcome<Sets> {
+    let open = |seed, len| -> Outcome<Examples> {
+        let set = LesionPhantoms::new(seed, len, height, width)?;
+        Ok(match told {
+            true => Arc::new(set),
+            false => Arc::new(Untold(set)),
+        })
+    };
+    Ok(Sets {
+        learnt: open(seed ^ LEARNT, ENDLESS)?,
+        held_out: open(seed ^ HELD_OUT, PHANTOMS_HELD_OUT)?,
+        note: "phantoms of another seed",
+    })
+}
+
+/// Examples without their classes.
+struct Untold<S>(S);
+
+impl<S: Dataset<Example>> Dataset<Example> for Untold<S> {
+    fn get(&self, index: usize) -> Result<Example, DatasetError> {
+        let image = self.0.get(index)?.image;
+        Ok(Example { image, class: None })
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Images with their labels where there are classes.
+fn examples(
+    images: impl Dataset<Image> + 'static,
+    labels: &[u8],
+    classes: Option<usize>,
+) -> Outcome<Examples> {
+    Ok(match classes {
+        None => Arc::new(Unlabelled(images)),
+        Some(classes) => {
+            let labels = labels.iter().copied().map(usize::from).collect();
+            Arc::new(Labelled::new(images, labels, classes)?)
+        }
     })
 }
 
@@ -204,51 +300,11 @@ fn digits(path: &Path, split: Split, [_, height, width]: [usize; 3]) -> Outcome<
     Ok(set.padded(border))
 }
 
-fn published(learnt: Images, test: Images) -> Sets {
+fn published(learnt: Examples, test: Examples) -> Sets {
     let end = test.len().min(TEST_HELD_OUT);
     Sets {
         learnt,
         held_out: Arc::new(PartialDataset::new(test, 0, end)),
         note: "the first images of the test split",
-    }
-}
-
-fn folder(images: ImageFolder, is_varied: bool) -> Sets {
-    let files = images.files().len();
-    let learnt = files - (files / FOLDER_HELD_OUT).max(1);
-    let passes = if is_varied {
-        ENDLESS.div_ceil(learnt.max(1))
-    } else {
-        1
-    };
-    let images = Arc::new(images);
-    Sets {
-        held_out: Arc::new(PartialDataset::new(images.clone(), learnt, files)),
-        learnt: Arc::new(FirstFiles {
-            images,
-            files,
-            learnt,
-            passes,
-        }),
-        note: "the last files of the folder, in the order of their paths",
-    }
-}
-
-/// The first files of a folder, several times over.
-struct FirstFiles {
-    images: Arc<ImageFolder>,
-    files: usize,
-    learnt: usize,
-    passes: usize,
-}
-
-impl Dataset<Image> for FirstFiles {
-    fn get(&self, index: usize) -> Result<Image, DatasetError> {
-        let (pass, file) = (index / self.learnt, index % self.learnt);
-        self.images.get(pass * self.files + file)
-    }
-
-    fn len(&self) -> usize {
-        self.learnt * self.passes
     }
 }

@@ -1,12 +1,24 @@
 //! `tweedie train`.
 
 mod arguments;
+pub(crate) mod average;
 mod dashboard;
 mod data;
+mod error;
+mod folder;
+mod held_out;
+mod measurement;
 mod monitor;
 mod names;
 mod observer;
+mod options;
+mod presets;
+mod report;
+mod score;
 mod settings;
+mod show;
+mod table;
+mod task;
 
 use std::{
     path::{Path, PathBuf},
@@ -17,20 +29,31 @@ use std::{
 use indicatif::FormattedDuration;
 use tweedie::{
     burn::{module::Module, tensor::Device},
-    training::{CHECKPOINTS_FOLDER, Checkpoint, Outcome as Ending, Trainer, TrainingError},
+    models::{AUTOENCODER_FOLDER, PretrainedAutoencoder},
+    training::{
+        Autoencoding, CHECKPOINTS_FOLDER, Checkpoint, Classification, Diffusion, LatentDiffusion,
+        Outcome as Ending, Task, Trainer, TrainingError,
+    },
 };
 
 pub(crate) use arguments::Arguments;
+pub(crate) use held_out::HeldOutArguments;
+pub(crate) use show::draws;
 
 use self::{
     dashboard::Dashboard,
     data::Sets,
+    error::SettingsError,
     monitor::Monitor,
-    observer::{Observer, Seen},
-    settings::{RUN_FILE, Settings, take_training},
+    observer::{Observer, Scene, Seen},
+    report::Report,
+    score::Score,
+    settings::Settings,
+    show::{Decoded, Diffused, Reconstructed, Show, Silent},
+    task::TaskConfig,
 };
 use crate::{
-    device::DeviceName,
+    device::{DeviceName, DevicePlace},
     failure::{Failure, INTERRUPTED, Outcome},
     interrupt::Interrupt,
     sheet::make_folder,
@@ -50,39 +73,229 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         dashboard::require_terminal()?;
     }
     let plan = Plan::new(arguments)?;
-    let opened = device.open()?;
-    let settings = &plan.settings;
-    let sets = settings
-        .data
-        .open(settings.shape(), settings.training.seed)?;
-    let header = plan.header(&sets, device);
-    let mut trainer = plan.trainer(sets, &opened).map_err(blame)?;
-    make_folder(&plan.folder)?;
-    settings.write(&plan.folder)?;
-
-    println!("{header}");
-    println!("  weights     {}", trainer.average().num_params());
-    let interrupt = Interrupt::listen()?;
-    let (done, total) = (trainer.step(), settings.training.steps);
-    if done > 0 {
-        println!("  resumed     after step {done} of {total}");
-    }
-    let monitor: Box<dyn Monitor> = if arguments.dashboard {
-        Box::new(Dashboard::new(done, total))
-    } else {
-        monitor::plain(done, total)?
+    let places = match arguments.devices.as_slice() {
+        [] => vec![device.into()],
+        several => several.to_vec(),
     };
-    let mut observer = Observer::new(settings, &plan.folder, &opened, monitor, interrupt);
-    let start = Instant::now();
-    let ending = trainer.run(&plan.folder, |event| observer.observe(event))?;
-    let seen = observer.finish()?;
-    let elapsed = FormattedDuration(start.elapsed());
-    println!("{}", plan.summary(&ending, &seen, done, elapsed, device));
-    Ok(if ending.finished {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(INTERRUPTED)
-    })
+    let devices = places
+        .iter()
+        .map(|place| place.open())
+        .collect::<Outcome<Vec<Device>>>()?;
+    let run = Run {
+        plan: &plan,
+        devices: &devices,
+        places: &places,
+        with_dashboard: arguments.dashboard,
+        feature_network: arguments.feature_network.as_deref(),
+        average: None,
+    };
+    run.open()
+}
+
+/// A run that starts.
+struct Run<'a> {
+    plan: &'a Plan,
+    devices: &'a [Device],
+    places: &'a [DevicePlace],
+    with_dashboard: bool,
+    feature_network: Option<&'a Path>,
+    /// Averages to be made in the place of steps.
+    average: Option<&'a average::Arguments>,
+}
+
+impl Run<'_> {
+    fn open(&self) -> Outcome {
+        let Settings {
+            data,
+            task,
+            training,
+        } = &self.plan.settings;
+        let shape = task.shape()?;
+        self.start(shape, data.open(shape, task.classes(), training.seed)?)
+    }
+
+    fn start(&self, shape: [usize; 3], sets: Sets) -> Outcome {
+        let (device, held_out) = (&self.devices[0], sets.held_out.clone());
+        match &self.plan.settings.task {
+            TaskConfig::Diffusion(settings) => {
+                let measure = settings
+                    .measurement
+                    .map(|measurement| measurement.build(shape, device))
+                    .transpose()
+                    .map_err(Failure::usage)?;
+                let mut task = Diffusion::new(settings.model.clone(), settings.learning.clone())
+                    .map_err(blame)?;
+                if let Some(measure) = measure.clone() {
+                    task = task.measuring(measure);
+                }
+                let show = Diffused {
+                    model: &settings.model,
+                    learning: &settings.learning,
+                    measure,
+                    held_out,
+                };
+                self.make(task, sets, &show)
+            }
+            TaskConfig::Classifier(settings) => {
+                let task = Classification::new(settings.model.clone(), settings.learning.clone());
+                self.make(task.map_err(blame)?, sets, &Silent)
+            }
+            TaskConfig::Autoencoder(settings) => {
+                let task = Autoencoding::new(settings.model.clone(), settings.learning);
+                self.make(task.map_err(blame)?, sets, &Reconstructed { held_out })
+            }
+            TaskConfig::Latent(settings) => {
+                let autoencoder = match &self.plan.checkpoint {
+                    // With the scale that the run has had from its start.
+                    Some(checkpoint) => PretrainedAutoencoder::open(
+                        &checkpoint.folder().join(AUTOENCODER_FOLDER),
+                        device,
+                    )?,
+                    None => LatentDiffusion::scaled(settings.open(device)?, &sets.learnt, device)?,
+                };
+                let (model, learning) = (settings.model.clone(), settings.learning.clone());
+                let task = LatentDiffusion::new(model, learning, autoencoder.clone());
+                let show = Decoded {
+                    model: &settings.model,
+                    autoencoder,
+                };
+                self.make(task.map_err(blame)?, sets, &show)
+            }
+        }
+    }
+
+    /// Makes it.
+    fn make<T: Task>(&self, task: T, sets: Sets, show: &dyn Show<T::Network>) -> Outcome {
+        let Self { plan, devices, .. } = *self;
+        let settings = &plan.settings;
+        let header = self.header(&sets)?;
+        let held_out = sets.held_out.clone();
+        let mut trainer = plan.trainer(task, sets, devices).map_err(blame)?;
+        if let Some(average) = self.average {
+            return average.make(&trainer);
+        }
+        make_folder(&plan.folder)?;
+        let score = self.feature_network.map(|path| {
+            Score::require_draws(show.are_draws())?;
+            Score::open(path, &held_out, &plan.folder, trainer.step(), &devices[0])
+        });
+        let score = score.transpose()?;
+        settings.write(&plan.folder)?;
+
+        println!("{header}");
+        println!("  weights     {}", trainer.average().num_params());
+        let interrupt = Interrupt::listen()?;
+        let (done, total) = (trainer.step(), settings.training.steps);
+        if done > 0 {
+            println!("  resumed     after step {done} of {total}");
+        }
+        let monitor: Box<dyn Monitor> = if self.with_dashboard {
+            Box::new(Dashboard::new(done, total))
+        } else {
+            monitor::plain(done, total)?
+        };
+        let scene = Scene {
+            folder: &plan.folder,
+            seed: settings.training.seed,
+            device: &devices[0],
+            show,
+            score,
+            report: Report::new(&plan.folder, plan.title()),
+        };
+        let mut observer = Observer::new(scene, monitor, interrupt);
+        let start = Instant::now();
+        let ending = trainer.run(&plan.folder, |event| observer.observe(event))?;
+        let seen = observer.finish()?;
+        let elapsed = FormattedDuration(start.elapsed());
+        println!("{}", self.summary(&ending, &seen, done, elapsed));
+        Ok(if ending.finished || ending.stopped_early {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(INTERRUPTED)
+        })
+    }
+
+    fn header(&self, sets: &Sets) -> Outcome<String> {
+        let Settings {
+            data,
+            task,
+            training,
+        } = &self.plan.settings;
+        let [channels, height, width] = task.shape()?;
+        let devices: Vec<String> = self.places.iter().map(DevicePlace::to_string).collect();
+        Ok([
+            format!("Training for {} steps", training.steps),
+            format!(
+                "  data        {}: {} images of {channels} x {height} x {width}",
+                data.name().word(),
+                sets.learnt.len()
+            ),
+            format!("  held out    {}: {}", sets.held_out.len(), sets.note),
+            format!("  device      {}", devices.join(", ")),
+            format!("  seed        {}", training.seed),
+            format!("  folder      {}", self.plan.folder.display()),
+        ]
+        .join("\n"))
+    }
+
+    fn summary(
+        &self,
+        ending: &Ending,
+        seen: &Seen,
+        done: u64,
+        elapsed: FormattedDuration,
+    ) -> String {
+        let step = ending.checkpoint.step();
+        let mut lines = vec![match ending {
+            Ending {
+                stopped_early: true,
+                ..
+            } => {
+                format!("Stopped early after step {step}: the validation has not improved")
+            }
+            Ending { finished: true, .. } if step == done => {
+                format!("Nothing to do: all {step} steps were made before")
+            }
+            Ending { finished: true, .. } => format!("Done: {} steps in {elapsed}", step - done),
+            _ => format!("Stopped after step {step}, {elapsed} after the start"),
+        }];
+        if let Some(loss) = seen.validation_loss {
+            lines.push(format!("  validation  {loss:.4}"));
+        }
+        if let Some(best) = ending.best {
+            lines.push(format!(
+                "  best        {:.4} after step {}",
+                best.loss, best.step
+            ));
+        }
+        let checkpoint = ending.checkpoint.folder().display();
+        lines.push(format!("  checkpoint  {checkpoint}"));
+        if let Some(sheet) = &seen.sheet {
+            lines.push(format!("  samples     {}", sheet.display()));
+        }
+        let folder = self.plan.folder.display();
+        lines.push(format!(
+            "  metrics     {folder}/report.html, {folder}/steps.csv, {folder}/validation.csv"
+        ));
+        let flag = match self.places {
+            [place] if place.name == DeviceName::Cpu => String::new(),
+            [place] => format!(" --device {}", place.name.name()),
+            _ => String::new(),
+        };
+        if !(ending.finished || ending.stopped_early) {
+            lines.push(format!(
+                "Continue: cargo xtask train --resume --out {folder}{flag}"
+            ));
+        } else if matches!(
+            self.plan.settings.task,
+            TaskConfig::Diffusion(_) | TaskConfig::Latent(_)
+        ) {
+            lines.push(format!(
+                "Next: cargo xtask sample --checkpoint {checkpoint}{flag}"
+            ));
+        }
+        lines.join("\n")
+    }
 }
 
 /// Those errors of a trainer that settings are to blame for have the exit code of wrong arguments.
@@ -105,7 +318,7 @@ impl Plan {
     }
 
     fn fresh(arguments: &Arguments) -> Outcome<Self> {
-        let settings = Settings::asked(arguments)?;
+        let settings = Settings::asked(arguments, Settings::base(arguments)?)?;
         let folder = match &arguments.out {
             Some(folder) => folder.clone(),
             None => usual_folder(&settings.data.name().word()),
@@ -122,93 +335,73 @@ impl Plan {
         }
     }
 
+    /// The recorded run, of which only the length and what is done every so many steps may be asked for anew.
     fn resumed(arguments: &Arguments) -> Outcome<Self> {
         let folder = match &arguments.out {
             Some(folder) => folder.clone(),
             None => usual_folder("phantoms"),
         };
-        let checkpoint = Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER))?;
-        let mut settings = Settings::read(&folder.join(RUN_FILE))?;
-        settings.training = checkpoint.config()?;
-        take_training(&mut settings.training, &arguments.training);
-        settings.training.validate().map_err(Failure::usage)?;
+        let Self {
+            settings: recorded,
+            checkpoint,
+            ..
+        } = Self::recorded(&folder)?;
+        let base = if arguments.config.is_some() || arguments.preset.is_some() {
+            Settings::base(arguments)?
+        } else {
+            recorded.table()?
+        };
+        let settings = Settings::asked(arguments, base)?;
+        let differences = recorded.forbidden_differences(&settings)?;
+        if !differences.is_empty() {
+            return Err(Failure::usage(SettingsError::Resumed {
+                folder,
+                differences,
+            }));
+        }
         Ok(Self {
             settings,
             folder,
+            checkpoint,
+        })
+    }
+
+    /// A run as it was made.
+    fn recorded(folder: &Path) -> Outcome<Self> {
+        let checkpoint = Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER))?;
+        let mut settings = Settings::recorded(folder)?;
+        settings.training = checkpoint.config()?;
+        Ok(Self {
+            settings,
+            folder: folder.into(),
             checkpoint: Some(checkpoint),
         })
     }
 
-    fn trainer(&self, sets: Sets, device: &Device) -> Result<Trainer, TrainingError> {
-        let Settings {
-            model, training, ..
-        } = self.settings.clone();
-        match &self.checkpoint {
-            None => Trainer::new(training, model, sets.learnt, sets.held_out, device),
-            Some(checkpoint) => Trainer::resume(
-                checkpoint,
-                training,
-                model,
-                sets.learnt,
-                sets.held_out,
-                device,
-            ),
-        }
-    }
-
-    fn header(&self, sets: &Sets, device: DeviceName) -> String {
-        let [channels, height, width] = self.settings.shape();
-        [
-            format!("Training for {} steps", self.settings.training.steps),
-            format!(
-                "  data        {}: {} images of {channels} x {height} x {width}",
-                self.settings.data.name().word(),
-                sets.learnt.len()
-            ),
-            format!("  held out    {}: {}", sets.held_out.len(), sets.note),
-            format!("  device      {}", device.name()),
-            format!("  seed        {}", self.settings.training.seed),
-            format!("  folder      {}", self.folder.display()),
-        ]
-        .join("\n")
-    }
-
-    fn summary(
+    fn trainer<T: Task>(
         &self,
-        ending: &Ending,
-        seen: &Seen,
-        done: u64,
-        elapsed: FormattedDuration,
-        device: DeviceName,
-    ) -> String {
-        let step = ending.checkpoint.step();
-        let mut lines = vec![match (ending.finished, step == done) {
-            (true, true) => format!("Nothing to do: all {step} steps were made before"),
-            (true, false) => format!("Done: {} steps in {elapsed}", step - done),
-            (false, _) => format!("Stopped after step {step}, {elapsed} after the start"),
-        }];
-        if let Some(loss) = seen.validation_loss {
-            lines.push(format!("  validation  {loss:.4}"));
-        }
-        let checkpoint = ending.checkpoint.folder().display();
-        lines.push(format!("  checkpoint  {checkpoint}"));
-        if let Some(sheet) = &seen.sheet {
-            lines.push(format!("  samples     {}", sheet.display()));
-        }
-        let folder = self.folder.display();
-        lines.push(format!(
-            "  metrics     {folder}/steps.csv, {folder}/validation.csv"
-        ));
-        let flag = match device {
-            DeviceName::Cpu => String::new(),
-            other => format!(" --device {}", other.name()),
-        };
-        lines.push(if ending.finished {
-            format!("Next: cargo xtask sample --checkpoint {checkpoint}{flag}")
-        } else {
-            format!("Continue: cargo xtask train --resume --out {folder}{flag}")
-        });
-        lines.join("\n")
+        task: T,
+        sets: Sets,
+        devices: &[Device],
+    ) -> Result<Trainer<T>, TrainingError> {
+        let training = self.settings.training.clone();
+        let Sets {
+            learnt, held_out, ..
+        } = sets;
+        let device = &devices[0];
+        let trainer = match &self.checkpoint {
+            None => Trainer::new(training, task, learnt, held_out, device),
+            Some(checkpoint) => {
+                Trainer::resume(checkpoint, training, task, learnt, held_out, device)
+            }
+        }?;
+        trainer.with_devices(&devices[1..])
+    }
+
+    /// What the run is called in its report.
+    fn title(&self) -> String {
+        let data = self.settings.data.name().word();
+        format!("{} on {data}", self.settings.task.name())
     }
 }
 

@@ -4,23 +4,9 @@ use clap::ValueEnum;
 use tweedie::{
     core::{NoiseLabel, Parametrisation, ScheduleConfig},
     data::{Channels, Crop, Resize},
-    training::Loss,
+    models::Precision,
+    training::{Distance, LearningRateDecay},
 };
-
-/// `--data`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum DataName {
-    /// Random-ellipse phantoms, endless and drawn on the fly; needs no files.
-    Phantoms,
-    /// The IDX files of MNIST, or of a set in its format, gzipped or not; 1 channel.
-    Mnist,
-    /// As mnist, under its own name.
-    FashionMnist,
-    /// The binary batches of CIFAR-10; 3 channels.
-    Cifar10,
-    /// All PNG and JPEG files of a folder and its subfolders.
-    Folder,
-}
 
 /// `--channels`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,6 +111,42 @@ impl ScheduleName {
     }
 }
 
+/// `--precision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrecisionName {
+    /// Single precision.
+    F32,
+    /// Half of its bits, and its range; for hardware that computes in it.
+    Bf16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// `--learning-rate-decay`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DecayName {
+    /// It stays.
+    Constant,
+    /// It falls to 0 as half a cosine.
+    Cosine,
+}
+
+impl From<DecayName> for LearningRateDecay {
+    fn from(name: DecayName) -> Self {
+        match name {
+            DecayName::Constant => Self::Constant {},
+            DecayName::Cosine => Self::Cosine { floor: 0.0 },
+        }
+    }
+}
+
 /// `--loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LossName {
@@ -136,7 +158,7 @@ pub(super) enum LossName {
     Huber,
 }
 
-impl From<LossName> for Loss {
+impl From<LossName> for Distance {
     fn from(name: LossName) -> Self {
         match name {
             LossName::L2 => Self::L2,

@@ -1,41 +1,41 @@
-//! What happens beside training: numbers on the screen, sheets of samples, and the wish to stop.
+//! What happens beside training: numbers on the screen, sheets of samples, the report, and the wish to stop.
 
 use std::path::{Path, PathBuf};
 
 use tweedie::{
     burn::tensor::Device,
-    core::{Clipped, Rng},
-    models::{ModelConfig, UNet},
+    core::Rng,
     training::{Event, Flow},
 };
 
-use super::{monitor::Monitor, settings::Settings};
+use super::{monitor::Monitor, report::Report, score::Score, show::Show};
 use crate::{
     failure::{Failure, Outcome},
     interrupt::Interrupt,
-    method::{GridName, Method, SolverName},
     sheet::{columns, save_sheet},
 };
 
 /// Images of a sheet.
 const IMAGES: usize = 16;
 
-/// How a sheet is drawn.
-const METHOD: Method = Method {
-    solver: SolverName::Ddim,
-    eta: 0.0,
-    steps: 50,
-    grid: GridName::Uniform,
-};
+/// Keep the random numbers of the sheets and of the scores apart from those of the training.
+const SHEETS: u64 = u64::from_be_bytes(*b"samples\0");
+const SCORES: u64 = u64::from_be_bytes(*b"scores\0\0");
 
-/// Keeps the random numbers of the sheets apart from those of the training.
-const PURPOSE: u64 = u64::from_be_bytes(*b"samples\0");
+/// What an observer works with.
+pub(super) struct Scene<'a, N> {
+    /// Folder of the run.
+    pub(super) folder: &'a Path,
+    pub(super) seed: u64,
+    pub(super) device: &'a Device,
+    pub(super) show: &'a dyn Show<N>,
+    pub(super) score: Option<Score>,
+    pub(super) report: Report,
+}
 
 /// Sees every event of a run.
-pub(super) struct Observer<'a> {
-    settings: &'a Settings,
-    folder: &'a Path,
-    device: &'a Device,
+pub(super) struct Observer<'a, N> {
+    scene: Scene<'a, N>,
     monitor: Box<dyn Monitor>,
     interrupt: Interrupt,
     flow: Flow,
@@ -51,18 +51,14 @@ pub(super) struct Seen {
     pub(super) sheet: Option<PathBuf>,
 }
 
-impl<'a> Observer<'a> {
+impl<'a, N> Observer<'a, N> {
     pub(super) fn new(
-        settings: &'a Settings,
-        folder: &'a Path,
-        device: &'a Device,
+        scene: Scene<'a, N>,
         monitor: Box<dyn Monitor>,
         interrupt: Interrupt,
     ) -> Self {
         Self {
-            settings,
-            folder,
-            device,
+            scene,
             monitor,
             interrupt,
             flow: Flow::Continue,
@@ -72,35 +68,43 @@ impl<'a> Observer<'a> {
     }
 
     /// To be handed every event; tells whether training goes on.
-    pub(super) fn observe(&mut self, event: Event<'_>) -> Flow {
+    pub(super) fn observe(&mut self, event: Event<'_, N>) -> Flow {
         match event {
             Event::Step(record) => {
                 self.monitor.step(&record);
                 self.decide();
             }
-            Event::Validation(record) => {
+            Event::Validation { record, .. } => {
                 self.monitor.validation(&record);
                 self.seen.validation_loss = Some(record.loss);
+                let written = self.scene.report.write();
+                self.keep(written);
             }
             // Who has asked to stop does not wait for pictures.
             Event::Samples { step, network } if self.flow == Flow::Continue => {
-                let path = self.folder.join(format!("samples/step-{step:08}.png"));
-                match self.draw(network, &path) {
-                    Ok(()) => self.seen.sheet = Some(path),
-                    Err(failure) => self.failure = Some(failure),
-                }
+                let drawn = self.draw(step, network);
+                self.keep(drawn);
             }
             _ => {}
         }
         self.flow
     }
 
-    /// Leaves the screen; the first error, if there was one.
+    /// Leaves the screen and writes the last report; the first error, if there was one.
     pub(super) fn finish(self) -> Outcome<Seen> {
         drop(self.monitor);
         match self.failure {
             Some(failure) => Err(failure),
-            None => Ok(self.seen),
+            None => {
+                self.scene.report.write()?;
+                Ok(self.seen)
+            }
+        }
+    }
+
+    fn keep(&mut self, outcome: Outcome<()>) {
+        if let Err(failure) = outcome {
+            self.failure.get_or_insert(failure);
         }
     }
 
@@ -114,15 +118,30 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The same noise each time, so that sheets can be compared.
-    fn draw(&self, network: &UNet, path: &Path) -> Outcome<()> {
-        let model: &ModelConfig = &self.settings.model;
-        let mut rng = Rng::seeded(self.settings.training.seed, self.device).fork(PURPOSE);
-        let [channels, height, width] = self.settings.shape();
-        let denoiser = Clipped::unit(model.denoiser(network)?);
-        let sampler = METHOD.sampler(model.unit_range_schedule()?, Box::new(denoiser))?;
-        let shape = [IMAGES, channels, height, width];
-        let batch = sampler.sample(shape, &mut rng, &mut |_| ())?;
-        save_sheet(batch, columns(IMAGES), path)
+    fn draw(&mut self, step: u64, network: &N) -> Outcome<()> {
+        let Scene {
+            folder,
+            seed,
+            device,
+            show,
+            score,
+            ..
+        } = &self.scene;
+        let rng = Rng::seeded(*seed, device);
+        if let Some(images) = show.images(network, IMAGES, rng.fork(SHEETS))? {
+            let path = folder.join(format!("samples/step-{step:08}.png"));
+            let count = images.dims()[0];
+            save_sheet(images, columns(count), &path)?;
+            self.seen.sheet = Some(path);
+        }
+        if let Some(score) = score {
+            let distance = score.after(step, |start, count| {
+                let rng = rng.fork(SCORES).starting_at(start as u64);
+                show.images(network, count, rng)
+            })?;
+            self.monitor
+                .note(&format!("step {step}  Fréchet distance {distance:.2}"));
+        }
+        Ok(())
     }
 }

@@ -29,8 +29,9 @@ fn wrong_arguments() {
         ("--steps -3", &["--steps", "-3"]),
         ("--steps 0", &["steps", "at least 1"]),
         ("--batch-size 0", &["batch_size", "at least 1"]),
-        ("--ema-decay 1", &["ema_decay", "[0, 1)"]),
-        ("--preset huge", &["huge", "tiny, small, ddpm-cifar10"]),
+        ("--ema-decays 1", &["ema_decays", "[0, 1)"]),
+        ("--network huge", &["huge", "tiny, small, ddpm-cifar10"]),
+        ("--preset huge", &["huge", "phantoms, mnist"]),
         ("--size 30", &["multiples of 4", "30 x 30"]),
         ("--size 0", &["--size", "0"]),
         ("--data imagenet", &["imagenet", "phantoms"]),
@@ -44,11 +45,38 @@ fn wrong_arguments() {
         ("--crop random", &["--crop", "phantoms"]),
         ("--resize 0", &["--resize", "crop"]),
         ("--device tpu", &["tpu", "cpu, wgpu, cuda"]),
+        ("--devices cpu:1", &["one cpu"]),
+        ("--devices cpu,tpu", &["tpu", "cpu, wgpu or cuda"]),
+        ("--devices cpu --device cpu", &["--devices", "--device"]),
         (
-            "--resume --learning-rate 1",
-            &["--resume", "--learning-rate"],
+            "--set training.steps",
+            &["training.steps", "KEY.PATH=VALUE"],
         ),
-        ("--resume --data phantoms", &["--resume", "--data"]),
+        ("--set training..steps=1", &["KEY.PATH=VALUE"]),
+        (
+            "--set training.stepz=5",
+            &["`training`", "stepz", "batch_size"],
+        ),
+        ("--set training.steps=many", &["`training.steps`", "many"]),
+        (
+            "--set task.model.parametrisation=x1",
+            &["`task.model.parametrisation`", "x1", "epsilon"],
+        ),
+        (
+            "--set task.model.architecture.width=5",
+            &["`task.model.architecture`", "width", "base_channels"],
+        ),
+        ("--set task.levels.low=1", &["`task.levels`", "low"]),
+        ("--set task.type=gan", &["gan", "diffusion, classifier"]),
+        ("--set net.width=5", &["`net`", "`training`"]),
+        (
+            "--set task.model.architecture.classes=3",
+            &["phantoms", "no classes", "3"],
+        ),
+        (
+            "--data lesions --set task.model.architecture.classes=3",
+            &["lesions", "2 classes", "3"],
+        ),
         ("--dashboard", &["terminal"]),
     ] {
         let line = match line {
@@ -76,24 +104,36 @@ fn a_device_that_is_not_compiled_in() {
 #[test]
 fn a_settings_file_with_an_unknown_field() {
     let place = Place::new();
-    place.write("odd.json", SETTINGS.replace("\"steps\": 3", "\"stepz\": 3"));
-    let done = place.run("train --config odd.json");
-    assert_refused(&done, USAGE, &["odd.json", "stepz", "batch_size"]);
+    place.write("odd.toml", SETTINGS.replace("steps = 3", "stepz = 3"));
+    let done = place.run("train --config odd.toml");
+    assert_refused(&done, USAGE, &["`training`", "stepz", "batch_size"]);
 
-    let odd = SETTINGS.replace(r#""type": "phantoms""#, r#""type": "phantoms", "size": 3"#);
-    place.write("odd.json", odd);
-    let done = place.run("train --config odd.json");
-    assert_refused(&done, USAGE, &["odd.json", "size"]);
+    let odd = SETTINGS.replace(r#"type = "phantoms""#, "type = \"phantoms\"\nsize = 3");
+    place.write("odd.toml", odd);
+    let done = place.run("train --config odd.toml");
+    assert_refused(&done, USAGE, &["`data`", "size"]);
+
+    place.write("odd.toml", "preset = \"huge\"");
+    let done = place.run("train --config odd.toml");
+    assert_refused(&done, USAGE, &["huge", "phantoms, mnist"]);
+
+    place.write("odd.toml", "[training]\nsteps = 3");
+    let done = place.run("train --config odd.toml");
+    assert_refused(&done, USAGE, &["no table `data`"]);
+
+    place.write("odd.toml", "steps : 3");
+    let done = place.run("train --config odd.toml");
+    assert_refused(&done, USAGE, &["odd.toml", "line 1"]);
 }
 
 #[test]
 fn a_settings_file_for_another_number_of_channels() {
     let place = Place::new();
     place.write(
-        "odd.json",
-        SETTINGS.replace("\"channels\": 1", "\"channels\": 3"),
+        "odd.toml",
+        SETTINGS.replace("\nchannels = 1", "\nchannels = 3"),
     );
-    let done = place.run("train --config odd.json");
+    let done = place.run("train --config odd.toml");
     assert_refused(&done, USAGE, &["phantoms", "[1]", "3"]);
 }
 
@@ -101,7 +141,7 @@ fn a_settings_file_for_another_number_of_channels() {
 fn missing_files() {
     let place = Place::new();
     for (line, words) in [
-        ("--config none.json", &["none.json", "cannot read"][..]),
+        ("--config none.toml", &["none.toml", "cannot read"][..]),
         ("--data mnist --path none", &["none", "train-images"]),
         ("--data cifar10 --path none", &["none", "data_batch_1.bin"]),
         ("--data folder --path none", &["none", "cannot read"]),
@@ -116,28 +156,28 @@ fn missing_files() {
 fn a_folder_that_cannot_be_written() {
     let place = Place::new();
     place.write("file", "");
-    let done = place.run("train --config small.json --out file/run");
+    let done = place.run("train --config small.toml --out file/run");
     assert_refused(&done, FAILED, &["file/run"]);
 }
 
 #[test]
 fn a_folder_that_holds_another_run() {
     let place = Place::new();
-    place.succeed("train --config small.json --out run --steps 1");
-    let before = fs::read(place.path("run/run.json")).unwrap();
-    let done = place.run("train --config small.json --out run --steps 2");
+    place.succeed("train --config small.toml --out run --steps 1");
+    let before = fs::read(place.path("run/run.toml")).unwrap();
+    let done = place.run("train --config small.toml --out run --steps 2");
     assert_refused(
         &done,
         FAILED,
         &["run", "resume it or choose another folder"],
     );
-    assert_eq!(fs::read(place.path("run/run.json")).unwrap(), before);
+    assert_eq!(fs::read(place.path("run/run.toml")).unwrap(), before);
 }
 
 #[test]
 fn a_damaged_checkpoint() {
     let place = Place::new();
-    place.succeed("train --config small.json --out run --steps 1");
+    place.succeed("train --config small.toml --out run --steps 1");
     let folder = checkpoint(&place.path("run"), 1);
     for file in [
         "weights.safetensors",
@@ -161,7 +201,7 @@ fn a_damaged_checkpoint() {
 #[test]
 fn a_run_that_diverges() {
     let place = Place::new();
-    let done = place.run("train --config small.json --out run --steps 9 --learning-rate 1e30");
+    let done = place.run("train --config small.toml --out run --steps 9 --learning-rate 1e30");
     assert_refused(
         &Done {
             // Progress lines come before the error.
@@ -178,7 +218,7 @@ fn a_run_that_diverges() {
 fn an_output_that_takes_nothing() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let output = Place::new()
-        .command("train --config small.json --out run")
+        .command("train --config small.toml --out run")
         .stdout(full)
         .output()
         .unwrap();

@@ -2,16 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod anomaly;
+mod average;
 mod bad_input;
+mod classes;
 mod data;
 mod denoising;
+mod evaluate;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/failure.rs"]
 mod failure;
 mod gmm;
+mod latent;
 mod levy;
 mod mcmc;
 mod models;
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "../../src/train/presets/mod.rs"]
+mod presets;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/reproduce/probe.rs"]
 mod probe;
@@ -20,5 +28,6 @@ mod restore;
 mod resume;
 mod run;
 mod sample;
+mod settings;
 mod toy;
 mod train;

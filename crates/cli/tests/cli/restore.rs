@@ -222,7 +222,7 @@ fn what_cannot_be_restored_is_refused() {
 #[test]
 fn damaged_checkpoints_are_refused_by_name() {
     let place = Place::new();
-    place.succeed("train --config small.json --out run");
+    place.succeed("train --config small.toml --out run");
     let model = "run/checkpoints/step-00000003";
     let weights = place.path(&format!("{model}/ema.safetensors"));
     let whole = fs::read(&weights).unwrap();

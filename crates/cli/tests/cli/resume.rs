@@ -15,8 +15,8 @@ fn assert_equal(one: &Path, other: &Path, step: u64) {
 #[test]
 fn resumed_equals_uninterrupted() {
     let place = Place::new();
-    place.succeed("train --config small.json --out whole --steps 5");
-    place.succeed("train --config small.json --out parts --steps 2");
+    place.succeed("train --config small.toml --out whole --steps 5");
+    place.succeed("train --config small.toml --out parts --steps 2");
     let done = place.succeed("train --resume --out parts --steps 5");
     assert!(done.out.contains("after step 2 of 5"), "{done:?}");
     assert_equal(&place.path("whole"), &place.path("parts"), 5);
@@ -26,8 +26,8 @@ fn resumed_equals_uninterrupted() {
 #[test]
 fn another_seed_is_another_run() {
     let place = Place::new();
-    place.succeed("train --config small.json --out one --steps 2");
-    place.succeed("train --config small.json --out other --steps 2 --seed 1");
+    place.succeed("train --config small.toml --out one --steps 2");
+    place.succeed("train --config small.toml --out other --steps 2 --seed 1");
     let weights = |run| fs::read(checkpoint(&place.path(run), 2).join("weights.safetensors"));
     assert_ne!(weights("one").unwrap(), weights("other").unwrap());
 }
@@ -35,9 +35,94 @@ fn another_seed_is_another_run() {
 #[test]
 fn a_finished_run_has_nothing_to_resume() {
     let place = Place::new();
-    place.succeed("train --config small.json --out run");
+    place.succeed("train --config small.toml --out run");
     let done = place.succeed("train --resume --out run");
     assert!(done.out.contains("Nothing to do"), "{done:?}");
+}
+
+/// All that a run keeps from step to step.
+const ALL: &str = "--set training.accumulate=2 --set training.ema_decays=[0.9,0.5] --set training.patience=9 \
+    --set training.post_hoc.every=3 --set task.levels.distribution.type=importance";
+
+/// The newest checkpoint on disk.
+fn newest(run: &Path) -> Option<u64> {
+    let entries = fs::read_dir(run.join("checkpoints")).ok()?;
+    let step = |name: String| name.strip_prefix("step-")?.parse().ok();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter_map(step).max()
+}
+
+/// Killed at any moment, with no chance to write anything.
+#[test]
+fn a_killed_run_goes_on_from_its_last_checkpoint() {
+    let place = Place::new();
+    let run = place.path("run");
+    let train = format!("train --config small.toml {ALL}");
+    let mut child = place
+        .command(&format!(
+            "{train} --out run --steps 1000000 --checkpoint-every 2"
+        ))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..600 {
+        if newest(&run).is_some_and(|step| step >= 4) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let more = newest(&run).unwrap() + 3;
+    place.succeed(&format!("train --resume --out run --steps {more}"));
+    assert_eq!(rows(&run.join("steps.csv")) as u64, more);
+    assert_eq!(newest(&run), Some(more));
+    place.succeed(&format!("{train} --out whole --steps {more}"));
+    let whole = place.path("whole");
+    assert_equal(&whole, &run, more);
+    for file in ["ema-0.5.safetensors", "power-0.05.safetensors"] {
+        let read = |run: &Path| fs::read(checkpoint(run, more).join(file)).unwrap();
+        assert!(read(&run) == read(&whole), "{file} differs");
+    }
+}
+
+/// The limit on the size of a file stands for a full disk: writing fails in the middle of one.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_up_leaves_the_previous_checkpoint() {
+    let place = Place::new();
+    place.succeed("train --config small.toml --out run --steps 2");
+    let run = place.path("run");
+    let names = || {
+        let entries = fs::read_dir(run.join("checkpoints")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let weights = checkpoint(&run, 2).join("weights.safetensors");
+    // In blocks of 512 bytes, which some shells take for 1024: both are less than the file needs.
+    let blocks = fs::metadata(&weights).unwrap().len() / 1024 - 2;
+    let program = env!("CARGO_BIN_EXE_tweedie");
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {blocks}; \
+         exec {program} train --resume --out run --steps 1000 --checkpoint-every 1"
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place.path(""))
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("cannot write"), "{error}");
+    assert!(error.contains("weights.safetensors"), "{error}");
+    assert_eq!(names(), before);
+
+    place.succeed("train --resume --out run --steps 4");
+    place.succeed("train --config small.toml --out whole --steps 4");
+    assert_equal(&place.path("whole"), &run, 4);
 }
 
 #[cfg(unix)]
@@ -46,7 +131,7 @@ fn ctrl_c_writes_a_checkpoint_from_which_the_run_goes_on() {
     let place = Place::new();
     let run = place.path("run");
     let child = place
-        .command("train --config small.json --out run --steps 1000000")
+        .command("train --config small.toml --out run --steps 1000000")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -78,7 +163,7 @@ fn ctrl_c_writes_a_checkpoint_from_which_the_run_goes_on() {
     let more = step + 2;
     place.succeed(&format!("train --resume --out run --steps {more}"));
     place.succeed(&format!(
-        "train --config small.json --out whole --steps {more}"
+        "train --config small.toml --out whole --steps {more}"
     ));
     assert_equal(&place.path("whole"), &run, more);
 }

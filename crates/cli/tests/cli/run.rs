@@ -9,21 +9,37 @@ use std::{
 use tempfile::TempDir;
 
 /// A network of a few thousand weights for phantoms of 8 x 8 pixels.
-pub(crate) const SETTINGS: &str = r#"{
-    "data": { "type": "phantoms" },
-    "model": {
-        "format": 1,
-        "architecture": {
-            "type": "unet", "channels": 1, "base_channels": 8, "channel_multipliers": [1, 2], "blocks_per_level": 1,
-            "attention_levels": [], "heads": 1, "groups": 4, "dropout": 0.1, "time_injection": "scale_shift"
-        },
-        "parametrisation": "epsilon",
-        "schedule": { "type": "ddpm", "steps": 1000, "beta_min": 0.0001, "beta_max": 0.02 },
-        "label": { "step": { "steps": 1000 } },
-        "image_size": [8, 8]
-    },
-    "training": { "steps": 3, "batch_size": 2, "warmup_steps": 1 }
-}"#;
+pub(crate) const SETTINGS: &str = r#"
+[data]
+type = "phantoms"
+
+[task]
+type = "diffusion"
+
+[task.model]
+format = 1
+parametrisation = "epsilon"
+schedule = { type = "ddpm", steps = 1000, beta_min = 1e-4, beta_max = 0.02 }
+label.step.steps = 1000
+image_size = [8, 8]
+
+[task.model.architecture]
+type = "unet"
+channels = 1
+base_channels = 8
+channel_multipliers = [1, 2]
+blocks_per_level = 1
+attention_levels = []
+heads = 1
+groups = 4
+dropout = 0.1
+time_injection = "scale_shift"
+
+[training]
+steps = 3
+batch_size = 2
+warmup_steps = 1
+"#;
 
 /// What the program did.
 #[derive(Debug)]
@@ -39,7 +55,7 @@ pub(crate) struct Place(TempDir);
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("small.json"), SETTINGS).unwrap();
+        fs::write(folder.path().join("small.toml"), SETTINGS).unwrap();
         Self(folder)
     }
 
@@ -85,4 +101,10 @@ pub(crate) fn checkpoint(run: &Path, step: u64) -> PathBuf {
 /// Number of data rows of a CSV file.
 pub(crate) fn rows(path: &Path) -> usize {
     fs::read_to_string(path).unwrap().lines().count() - 1
+}
+
+/// The settings that a run has recorded.
+pub(crate) fn record(place: &Place, run: &str) -> toml::Table {
+    let text = fs::read_to_string(place.path(run).join("run.toml")).unwrap();
+    text.parse().unwrap()
 }

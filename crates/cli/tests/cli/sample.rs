@@ -30,7 +30,7 @@ fn samples_do_not_depend_on_the_batch_size() {
 #[test]
 fn a_trained_run_is_sampled_from_its_newest_checkpoint() {
     let place = Place::new();
-    place.succeed("train --config small.json --out run");
+    place.succeed("train --config small.toml --out run");
     let done =
         place.succeed("sample --checkpoint run --samples 2 --steps 2 --trajectory --out drawn");
     assert!(done.out.contains("step-00000003"), "{done:?}");

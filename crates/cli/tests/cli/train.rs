@@ -2,14 +2,15 @@
 
 use std::fs;
 
+use toml::{Table, Value};
 use tweedie::{burn::tensor::Device, data::Image, models::Pretrained, training::TrainingConfig};
 
-use crate::run::{Place, checkpoint, rows};
+use crate::run::{Place, checkpoint, record, rows};
 
 #[test]
 fn a_run_writes_its_files_and_says_where() {
     let place = Place::new();
-    let done = place.succeed("train --config small.json --out a/b --sample-every 2");
+    let done = place.succeed("train --config small.toml --out a/b --sample-every 2");
     let run = place.path("a/b");
 
     assert_eq!(rows(&run.join("steps.csv")), 3);
@@ -36,26 +37,62 @@ fn a_run_writes_its_files_and_says_where() {
 fn options_override_the_file_and_the_record_says_so() {
     let place = Place::new();
     place.succeed(
-        "train --config small.json --out run --steps 1 --seed 7 --loss huber --size 12 --parametrisation v --schedule cosine",
+        "train --config small.toml --out run --steps 1 --seed 7 --loss huber --size 12 --parametrisation v --schedule cosine",
     );
-    let record: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(place.path("run/run.json")).unwrap()).unwrap();
-    assert_eq!(record["training"]["steps"], 1);
-    assert_eq!(record["training"]["seed"], 7);
-    assert_eq!(record["training"]["loss"], "huber");
-    assert_eq!(record["training"]["batch_size"], 2);
-    assert_eq!(record["model"]["image_size"], serde_json::json!([12, 12]));
-    assert_eq!(record["model"]["parametrisation"], "v");
-    assert_eq!(record["model"]["schedule"]["type"], "cosine");
-    assert_eq!(record["model"]["label"]["time"]["scale"], 1000.0);
-    assert_eq!(record["model"]["architecture"]["base_channels"], 8);
+    let record = record(&place, "run");
+    let (training, task) = (&record["training"], &record["task"]);
+    assert_eq!(training["steps"].as_integer(), Some(1));
+    assert_eq!(training["seed"].as_integer(), Some(7));
+    assert_eq!(training["batch_size"].as_integer(), Some(2));
+    assert_eq!(task["objective"]["distance"].as_str(), Some("huber"));
+    let model = &task["model"];
+    assert_eq!(model["image_size"], Value::from(vec![12, 12]));
+    assert_eq!(model["parametrisation"].as_str(), Some("v"));
+    assert_eq!(model["schedule"]["type"].as_str(), Some("cosine"));
+    assert_eq!(model["label"]["time"]["scale"].as_float(), Some(1000.0));
+    assert_eq!(model["architecture"]["base_channels"].as_integer(), Some(8));
+}
+
+#[test]
+fn the_report_stands_alone_and_shows_all() {
+    let place = Place::new();
+    place.succeed(
+        "train --config small.toml --out run --steps 4 --validate-every 2 --sample-every 2",
+    );
+    let page = fs::read_to_string(place.path("run/report.html")).unwrap();
+    for title in [
+        "Loss",
+        "Validation loss by noise level",
+        "Learning rate",
+        "Norm of the gradient",
+        "Seconds per step",
+        "Share of the time spent waiting for data",
+    ] {
+        assert!(page.contains(&format!("{title}\n")), "{title}");
+    }
+    assert_eq!(page.matches("data:image/png;base64,iVBORw0KGgo").count(), 2);
+    assert!(page.contains("step 2<") && page.contains("step 4<"));
+    assert!(page.contains("base_channels = 8"));
+    // All that it refers to is inside; names of XML are no addresses.
+    for outside in ["<script", "<link", "src=\"http", "href", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    // Every element is closed: what a browser would mend is an error here.
+    for element in ["svg", "figure", "table", "pre", "div"] {
+        let (open, close) = (format!("<{element}"), format!("</{element}>"));
+        assert_eq!(
+            page.matches(&open).count(),
+            page.matches(&close).count(),
+            "{element}"
+        );
+    }
 }
 
 #[test]
 fn the_record_of_a_run_repeats_it() {
     let place = Place::new();
-    place.succeed("train --config small.json --out one --steps 2 --seed 5");
-    place.succeed("train --config one/run.json --out two");
+    place.succeed("train --config small.toml --out one --steps 2 --seed 5");
+    place.succeed("train --config one/run.toml --out two");
     let weights = |run| fs::read(checkpoint(&place.path(run), 2).join("weights.safetensors"));
     assert_eq!(weights("one").unwrap(), weights("two").unwrap());
 }
@@ -64,15 +101,26 @@ fn the_record_of_a_run_repeats_it() {
 fn the_help_quotes_the_true_defaults() {
     let help = Place::new().succeed("train --help").out;
     let flowing = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let defaults = serde_json::to_value(TrainingConfig::default()).unwrap();
-    for (field, value) in defaults.as_object().unwrap() {
+    let defaults = Table::try_from(TrainingConfig::default()).unwrap();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        // One of several kinds, told apart by its type.
+        Value::Table(kind) => kind["type"].as_str().unwrap().to_owned(),
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(Value::to_string).collect();
+            values.join(",")
+        }
+        number => number.to_string(),
+    };
+    for (field, value) in &defaults {
         let option = format!("--{} <", field.replace('_', "-"));
-        let (_, text) = flowing.split_once(&option).expect(&option);
-        let (_, quoted) = text.split_once("[default: ").unwrap();
+        let (_, words) = flowing.split_once(&option).expect(&option);
+        let (_, quoted) = words.split_once("[default: ").unwrap();
         let (quoted, _) = quoted.split_once(']').unwrap();
-        match value.as_f64() {
-            Some(number) => assert_eq!(quoted.parse::<f64>().unwrap(), number, "{option}"),
-            None => assert_eq!(quoted, value.as_str().unwrap(), "{option}"),
+        let expected = text(value);
+        match expected.parse::<f64>() {
+            Ok(number) => assert_eq!(quoted.parse::<f64>().unwrap(), number, "{option}"),
+            Err(_) => assert_eq!(quoted, expected, "{option}"),
         }
     }
 }

@@ -14,17 +14,27 @@ pub struct Padded<T> {
     pub multiple: usize,
 }
 
+/// An image with a height and a width divisible by `multiple`: rows and columns are added at the bottom and at the right by
+/// repeating the edge.
+pub fn enlarged(image: Tensor<4>, multiple: usize) -> Tensor<4> {
+    let [_, _, height, width] = image.dims();
+    let bottom = height.next_multiple_of(multiple) - height;
+    let right = width.next_multiple_of(multiple) - width;
+    if bottom == 0 && right == 0 {
+        return image;
+    }
+    image.pad((0, right, 0, bottom), PadMode::Edge)
+}
+
 impl<T: Denoiser> Denoiser for Padded<T> {
     fn denoise(&self, noisy: Tensor<4>, sigma: f64) -> Tensor<4> {
         let [batch, channels, height, width] = noisy.dims();
-        let bottom = height.next_multiple_of(self.multiple) - height;
-        let right = width.next_multiple_of(self.multiple) - width;
-        if bottom == 0 && right == 0 {
-            return self.inner.denoise(noisy, sigma);
+        let padded = enlarged(noisy, self.multiple);
+        let enlarged = padded.dims() != [batch, channels, height, width];
+        let clean = self.inner.denoise(padded, sigma);
+        if !enlarged {
+            return clean;
         }
-        let padded = noisy.pad((0, right, 0, bottom), PadMode::Edge);
-        self.inner
-            .denoise(padded, sigma)
-            .slice([0..batch, 0..channels, 0..height, 0..width])
+        clean.slice([0..batch, 0..channels, 0..height, 0..width])
     }
 }

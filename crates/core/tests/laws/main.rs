@@ -9,6 +9,8 @@ mod autodiff;
 #[cfg(test)]
 mod brownian;
 #[cfg(test)]
+mod classifier_free;
+#[cfg(test)]
 mod denoisers;
 #[cfg(test)]
 mod grids;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use tweedie_core::{
-    Backbone, Conditioning, DdpmTable, Denoiser, Edm, GaussianPrior, NoiseLabel, Parametrisation,
-    Preconditioned, Preconditioning, Schedule, VarianceExploding, VariancePreserving,
-    value_and_vjp,
+    Backbone, Conditioning, DdpmTable, Denoiser, Edm, FlowMatching, GaussianPrior, NoiseLabel,
+    Parametrisation, Preconditioned, Preconditioning, Schedule, VarianceExploding,
+    VariancePreserving, value_and_vjp,
 };
 use tweedie_testkit::{assert_close, exact, values};
 
@@ -44,6 +44,12 @@ fn answer(kind: Parametrisation, z: f64, sigma: f64, scale: f64) -> f64 {
         }
         Parametrisation::Denoised => posterior_mean(z, sigma),
         Parametrisation::Residual => z - posterior_mean(z, sigma),
+        Parametrisation::Flow => {
+            // z is on the straight path at t = sigma/(1 + sigma).
+            let x = z * (1.0 + sigma);
+            let clean = posterior_mean(x, sigma);
+            (x - clean) / sigma - clean
+        }
         _ => panic!("{kind:?} has no exact network here"),
     }
 }
@@ -56,7 +62,7 @@ struct Exact<F> {
 }
 
 impl<F: Fn(f64) -> (f64, f64)> Backbone<2> for Exact<F> {
-    fn forward(&self, x: Tensor<2>, conditioning: Conditioning) -> Tensor<2> {
+    fn forward(&self, x: Tensor<2>, conditioning: Conditioning<2>) -> Tensor<2> {
         let label = values(&conditioning.noise)[0];
         let (sigma, scale) = (self.level)(label);
         // Affine in the input: two values are enough, and a gradient passes.
@@ -113,7 +119,7 @@ fn level_at(schedule: &dyn Schedule, t: f64) -> (f64, f64) {
     (schedule.sigma(t), schedule.scale(t))
 }
 
-const ALL: [Parametrisation; 7] = [
+const ALL: [Parametrisation; 8] = [
     Parametrisation::Epsilon,
     Parametrisation::X0,
     Parametrisation::V,
@@ -121,6 +127,7 @@ const ALL: [Parametrisation; 7] = [
     Parametrisation::Score,
     Parametrisation::Denoised,
     Parametrisation::Residual,
+    Parametrisation::Flow,
 ];
 
 const STEPS: usize = 1000;
@@ -138,6 +145,7 @@ fn pairs() -> Vec<(Arc<dyn Schedule>, NoiseLabel, &'static [Parametrisation])> {
         (Arc::new(preserving), own, &ALL),
         (Arc::new(exploding), own, &ALL[3..]),
         (table(), NoiseLabel::Step { steps: STEPS }, &ALL),
+        (Arc::new(FlowMatching::new(99.0).unwrap()), own, &ALL[3..]),
     ]
 }
 

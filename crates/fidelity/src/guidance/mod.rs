@@ -11,6 +11,7 @@ use tweedie_physics::ForwardOperator;
 use crate::misfit::misfit;
 
 mod ald;
+mod class_likelihood;
 mod dps;
 mod gaussian;
 mod lgd_mc;
@@ -21,6 +22,7 @@ mod sda;
 mod tmpd;
 
 pub use ald::Ald;
+pub use class_likelihood::ClassLikelihood;
 pub use dps::Dps;
 pub use gaussian::GaussianGuidance;
 pub use lgd_mc::LgdMc;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bias;
 #[cfg(test)]
+mod class_likelihood;
+#[cfg(test)]
 mod closure;
 #[cfg(test)]
 mod conditional;

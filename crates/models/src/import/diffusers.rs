@@ -206,7 +206,7 @@ impl Fields {
             },
             noise_embedding: self.noise_embedding()?,
             norm_epsilon: self.number("norm_eps")?,
-            learned_sigma: false,
+            ..UNetConfig::default()
         })
     }
 

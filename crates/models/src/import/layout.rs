@@ -41,6 +41,8 @@ pub(crate) enum Form {
     Stacked,
     /// Their values with the other sign.
     Negated,
+    /// Their rows and, after them, one of zeros.
+    Extended,
     /// A convolution and the batch normalisation after it, made one convolution with the statistics of the training:
     /// `w gamma/d` and `(b - mean) gamma/d + beta`, where `d = sqrt(var + epsilon)`.
     ///
@@ -103,6 +105,11 @@ impl Layout {
     /// Our layer is theirs with the other sign.
     pub(crate) fn negated(self, ours: impl Into<String>, theirs: impl Into<String>) -> Self {
         self.rule(ours, vec![theirs.into()], Form::Negated)
+    }
+
+    /// Our layer is theirs with one more row, of zeros.
+    pub(crate) fn extended(self, ours: impl Into<String>, theirs: impl Into<String>) -> Self {
+        self.rule(ours, vec![theirs.into()], Form::Extended)
     }
 
     /// Our convolution is theirs and the batch normalisation after it.

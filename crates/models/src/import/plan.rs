@@ -23,6 +23,7 @@ enum Recipe {
     Rows(String, Vec<usize>),
     Stacked(Vec<String>),
     Negated(String),
+    Extended(String),
     FoldedWeight {
         convolution: String,
         norm: Norm,
@@ -91,6 +92,13 @@ impl Plan {
             (Form::Negated, [layer]) => {
                 self.need(name(layer), slot.shape.clone());
                 Some(Recipe::Negated(name(layer)))
+            }
+            (Form::Extended, [layer]) => {
+                let mut shape = slot.shape.clone();
+                let rows = shape.first_mut()?;
+                *rows = rows.checked_sub(1)?;
+                self.need(name(layer), shape);
+                Some(Recipe::Extended(name(layer)))
             }
             (Form::Folded(fold), [convolution, norm]) => {
                 self.folded(fold, convolution, norm, last, slot)
@@ -199,6 +207,11 @@ impl Plan {
                 Ok(values)
             }
             Recipe::Negated(name) => Ok(read(name)?.into_iter().map(|value| -value).collect()),
+            Recipe::Extended(name) => {
+                let mut values = read(name)?;
+                values.resize(slot.shape.iter().product(), 0.0);
+                Ok(values)
+            }
             Recipe::FoldedWeight { convolution, norm } => {
                 let scale = norm.scale(read)?;
                 let mut values = read(convolution)?;

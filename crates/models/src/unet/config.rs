@@ -80,6 +80,12 @@ pub struct UNetConfig {
     pub head_channels: Option<usize>,
     /// Groups of each normalisation.
     pub groups: usize,
+    /// How many classes the network is told of; 0: none. There is one more, for a class that is not told.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub classes: usize,
+    /// Channels of the image that the network sees beside its input; 0: none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub condition_channels: usize,
     /// Probability in [0, 1) with which a residual block drops a number while training.
     pub dropout: f64,
     /// How the noise label reaches the residual blocks.
@@ -93,10 +99,14 @@ pub struct UNetConfig {
     /// Added to the variances of the normalisations.
     #[serde(default = "published_epsilon")]
     pub norm_epsilon: f64,
-    /// Whether the weights hold, after those of the mean, those of a variance (Nichol & Dhariwal 2021, section 3.1). They are
-    /// kept, but the network's output is the mean alone.
+    /// Whether the weights hold, after those of the mean, those of a variance (Nichol & Dhariwal 2021, section 3.1,
+    /// <https://arxiv.org/abs/2102.09672>).
     #[serde(default)]
     pub learned_sigma: bool,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// That of Ho et al. 2020's networks.
@@ -116,6 +126,8 @@ impl Default for UNetConfig {
             heads: 1,
             head_channels: None,
             groups: 32,
+            classes: 0,
+            condition_channels: 0,
             dropout: 0.1,
             time_injection: TimeInjection::Add,
             resampling: Resampling::Convolution,

@@ -50,7 +50,7 @@ fn embedded(labels: Tensor<1>, width: usize, kind: NoiseEmbedding) -> Tensor<2> 
 
 /// The embedding and its two layers, `[batch]` to `[batch, 4 width]`.
 #[derive(Module, Debug)]
-pub(super) struct TimeEmbedding {
+pub(crate) struct TimeEmbedding {
     first: Linear,
     second: Linear,
     width: usize,
@@ -60,11 +60,11 @@ pub(super) struct TimeEmbedding {
 
 impl TimeEmbedding {
     /// Length of the result for an embedding of length `width`.
-    pub(super) fn outputs(width: usize) -> usize {
+    pub(crate) fn outputs(width: usize) -> usize {
         4 * width
     }
 
-    pub(super) fn new(width: usize, kind: NoiseEmbedding, init: &mut Init) -> Self {
+    pub(crate) fn new(width: usize, kind: NoiseEmbedding, init: &mut Init) -> Self {
         let outputs = Self::outputs(width);
         Self {
             first: init.linear(width, outputs),
@@ -74,11 +74,15 @@ impl TimeEmbedding {
         }
     }
 
-    /// Ends with the SiLU that each residual block begins with.
-    pub(super) fn forward(&self, labels: Tensor<1>) -> Tensor<2> {
+    /// `told`, `[batch, 4 width]`, is added to the embedding. Ends with the SiLU that each residual block begins with.
+    pub(crate) fn forward(&self, labels: Tensor<1>, told: Option<Tensor<2>>) -> Tensor<2> {
         // Half precision would round a label of 999 by a quarter, so only what the layers take is cast.
         let embedding =
             embedded(labels, self.width, self.kind).cast(self.first.weight.val().dtype());
-        silu(self.second.forward(silu(self.first.forward(embedding))))
+        let embedding = self.second.forward(silu(self.first.forward(embedding)));
+        silu(match told {
+            Some(told) => embedding.clone() + told.cast(embedding.dtype()),
+            None => embedding,
+        })
     }
 }

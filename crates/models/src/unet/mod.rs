@@ -7,38 +7,39 @@
 //! With heads of 64 channels, [`TimeInjection::ScaleShift`] and [`Resampling::ResidualBlock`] it is the network of Dhariwal &
 //! Nichol 2021, section 3, <https://arxiv.org/abs/2105.05233>, known as ADM.
 
+mod blocks;
 mod config;
 mod embedding;
-mod norm;
+pub(crate) mod norm;
 pub(crate) mod published;
 mod residual;
 
 use burn::{
     module::Module,
-    nn::{
-        GroupNorm, PaddingConfig2d,
-        conv::{Conv2d, Conv2dConfig},
-    },
-    tensor::{Device, Tensor, ops::ConvOptions},
+    nn::{Embedding, GroupNorm, conv::Conv2d},
+    tensor::{Device, Int, Tensor, ops::ConvOptions},
 };
 use tweedie_core::{Backbone, Conditioning};
 use tweedie_kernels::{conv2d, convolved, doubled, normalised};
 
-use crate::{
-    ModelError, checks,
-    init::Init,
-    layers::{Attention, same},
-};
+use crate::{ModelError, checks, init::Init, layers::same};
+pub(crate) use blocks::{Bottom, Encoder, Level};
+use blocks::{Resample, Stage};
 pub use config::{NoiseEmbedding, Resampling, TimeInjection, UNetConfig};
-use embedding::TimeEmbedding;
+pub(crate) use embedding::TimeEmbedding;
 pub use embedding::sinusoidal_embedding;
-use residual::{ResidualBlock, Scale};
 
 /// The network; made by [`UNetConfig::init`].
 ///
 /// As a [`Backbone`] it maps `[batch, channels, height, width]` to the same shape, pixels in [-1, 1]; height and width are
 /// multiples of [`UNetConfig::multiple`]. It starts as the zero function. Where [`UNetConfig::learned_sigma`] is set, it is the
-/// mean, and training leaves the weights of the variance as they are.
+/// mean; [`forward_with_variance`](Backbone::forward_with_variance) gives the variance too, which only an objective that asks for it
+/// trains.
+///
+/// With [`UNetConfig::classes`] the class of each row is embedded and added to the embedding of the noise label (Dhariwal & Nichol
+/// 2021, section 3); without a word of it, or told the class `classes`, the last row of the embedding stands for it. A network
+/// without classes leaves a class out, and one without [`UNetConfig::condition_channels`] an image. A class above `classes` is no
+/// class: [`Pretrained::given`](crate::Pretrained::given) and training refuse it before a network meets it.
 ///
 /// Dropout acts while the weights are on an autodiff device, which is where they are trained; a gradient with respect to the image
 /// alone does not wake it.
@@ -67,114 +68,26 @@ pub struct UNet {
     norm: GroupNorm,
     /// Of the mean, then of the variance if there is one.
     output: Conv2d,
+    /// One row for each class, and one for a class that is not told.
+    classes: Option<Embedding>,
     #[module(skip)]
     config: UNetConfig,
 }
 
-/// The blocks of one resolution, and what leads to the next.
-#[derive(Module, Debug)]
-struct Level {
-    stages: Vec<Stage>,
-    resample: Option<Resample>,
-}
-
-#[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a network holds a few")]
-enum Resample {
-    Convolution(Conv2d),
-    Block(ResidualBlock),
-}
-
-#[derive(Module, Debug)]
-struct Stage {
-    residual: ResidualBlock,
-    attention: Option<Attention>,
-}
-
-#[derive(Module, Debug)]
-struct Bottom {
-    first: ResidualBlock,
-    attention: Attention,
-    second: ResidualBlock,
-}
-
-impl Stage {
-    fn new(config: &UNetConfig, level: usize, inputs: usize, init: &mut Init) -> Self {
-        let outputs = config.channels_at(level);
-        Self {
-            residual: ResidualBlock::new(config, inputs, outputs, init),
-            attention: config
-                .attention_levels
-                .contains(&level)
-                .then(|| attention(config, outputs, init)),
-        }
-    }
-
-    fn forward(&self, x: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
-        let x = self.residual.forward(x, time);
-        match &self.attention {
-            Some(attention) => attention.forward(x),
-            None => x,
-        }
-    }
-}
-
-impl Resample {
-    /// To half the size.
-    fn down(config: &UNetConfig, width: usize, init: &mut Init) -> Self {
-        match config.resampling {
-            Resampling::Convolution => Self::Convolution(init.convolution(halving(width))),
-            Resampling::PaddedConvolution => {
-                Self::Convolution(init.convolution(same(width, width).with_stride([2, 2])))
-            }
-            Resampling::ResidualBlock => Self::block(config, width, Scale::Halved, init),
-        }
-    }
-
-    /// To twice the size; the convolutions come after [`doubled`].
-    fn up(config: &UNetConfig, width: usize, init: &mut Init) -> Self {
-        match config.resampling {
-            Resampling::Convolution | Resampling::PaddedConvolution => {
-                Self::Convolution(init.convolution(same(width, width)))
-            }
-            Resampling::ResidualBlock => Self::block(config, width, Scale::Doubled, init),
-        }
-    }
-
-    fn block(config: &UNetConfig, width: usize, scale: Scale, init: &mut Init) -> Self {
-        Self::Block(ResidualBlock::scaling(config, width, width, scale, init))
-    }
-}
-
 impl UNet {
-    /// Weights from `seed`, in the order: time, input, encoder, bottom, decoder.
+    /// Weights from `seed`, in the order: time, input, encoder, bottom, decoder, classes.
     fn new(config: &UNetConfig, seed: u64, device: &Device) -> Self {
         let mut init = Init::seeded(seed, device);
         let last = config.channel_multipliers.len() - 1;
         let time = TimeEmbedding::new(config.base_channels, config.noise_embedding, &mut init);
-        let input = init.convolution(same(config.channels, config.base_channels));
-
-        let mut width = config.base_channels;
-        let mut skips = vec![width];
-        let mut encoder = Vec::new();
-        for level in 0..=last {
-            let mut stages = Vec::new();
-            for _ in 0..config.blocks_per_level {
-                stages.push(Stage::new(config, level, width, &mut init));
-                width = config.channels_at(level);
-                skips.push(width);
-            }
-            let resample = (level < last).then(|| {
-                skips.push(width);
-                Resample::down(config, width, &mut init)
-            });
-            encoder.push(Level { stages, resample });
-        }
-        let bottom = Bottom {
-            first: ResidualBlock::new(config, width, width, &mut init),
-            attention: attention(config, width, &mut init),
-            second: ResidualBlock::new(config, width, width, &mut init),
-        };
+        let inputs = config.channels + config.condition_channels;
+        let input = init.convolution(same(inputs, config.base_channels));
+        let Encoder {
+            levels: encoder,
+            bottom,
+            skips,
+            mut width,
+        } = Encoder::new(config, &mut init);
         let mut decoder = Vec::new();
         let mut skips = skips.into_iter().rev();
         for level in (0..=last).rev() {
@@ -186,6 +99,7 @@ impl UNet {
             let resample = (level > 0).then(|| Resample::up(config, width, &mut init));
             decoder.push(Level { stages, resample });
         }
+        let embedded = TimeEmbedding::outputs(config.base_channels);
         Self {
             time,
             input,
@@ -194,8 +108,30 @@ impl UNet {
             decoder,
             norm: norm::group_norm(config, width, device),
             output: init.silent_convolution(same(width, config.outputs())),
+            classes: (config.classes > 0).then(|| init.embedding(config.classes + 1, embedded)),
             config: config.clone(),
         }
+    }
+
+    /// What is embedded of the class of each of `batch` rows; none for a network without classes.
+    fn class(&self, batch: usize, told: Option<Tensor<1, Int>>) -> Option<Tensor<2>> {
+        let weight = self.classes.as_ref()?.weight.val();
+        let untold = || Tensor::full([batch], self.config.classes as i64, &weight.device());
+        let class = told.unwrap_or_else(untold);
+        Some(weight.select(0, class))
+    }
+
+    /// The image, with the one that the network is to see beside it.
+    fn beside(&self, x: Tensor<4>, told: Option<Tensor<4>>) -> Tensor<4> {
+        if self.config.condition_channels == 0 {
+            return x;
+        }
+        let image = told.expect("a network that sees an image beside its input is told one");
+        let ([batch, _, height, width], channels) = (x.dims(), self.config.condition_channels);
+        let expected = [batch, channels, height, width];
+        assert_eq!(image.dims(), expected, "the image beside the input");
+        let image = image.cast(x.dtype());
+        Tensor::cat(vec![x, image], 1)
     }
 
     /// The last layer, without a variance.
@@ -214,6 +150,34 @@ impl UNet {
     pub fn config(&self) -> &UNetConfig {
         &self.config
     }
+
+    /// What the last layer sees.
+    fn features(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
+        checks::images(&x, self.config.channels, |height, width| {
+            self.config.check_size(height, width)
+        });
+        let Conditioning { noise, given } = conditioning;
+        let class = self.class(x.dims()[0], given.class);
+        let time = self.time.forward(noise, class);
+        let mut x = convolved(&self.input, self.beside(x, given.image));
+        let mut skips = vec![x.clone()];
+        for level in &self.encoder {
+            x = level.encode(x, &time, |x| skips.push(x.clone()));
+        }
+        x = self.bottom.forward(x, &time);
+        for level in &self.decoder {
+            for stage in &level.stages {
+                let skip = skips.pop().expect("the encoder made one per stage");
+                x = stage.forward(Tensor::cat(vec![x, skip], 1), &time);
+            }
+            match &level.resample {
+                Some(Resample::Convolution(smooth)) => x = convolved(smooth, doubled(x)),
+                Some(Resample::Block(block)) => x = block.forward(x, &time),
+                None => {}
+            }
+        }
+        normalised(&self.norm, x, true)
+    }
 }
 
 impl UNetConfig {
@@ -229,54 +193,26 @@ impl UNetConfig {
 
 impl Backbone for UNet {
     /// # Panics
-    /// If the number of channels or the size is not one that the network takes: see [`UNetConfig::check_size`].
+    /// If the number of channels or the size is not one that the network takes: see [`UNetConfig::check_size`]; if it sees an image
+    /// beside its input and is told none, or one of another shape.
     fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
-        checks::images(&x, self.config.channels, |height, width| {
-            self.config.check_size(height, width)
-        });
-        let time = self.time.forward(conditioning.noise);
-        let mut x = convolved(&self.input, x);
-        let mut skips = vec![x.clone()];
-        for level in &self.encoder {
-            for stage in &level.stages {
-                x = stage.forward(x, &time);
-                skips.push(x.clone());
-            }
-            if let Some(resample) = &level.resample {
-                x = match resample {
-                    Resample::Convolution(halve) => convolved(halve, x),
-                    Resample::Block(block) => block.forward(x, &time),
-                };
-                skips.push(x.clone());
-            }
-        }
-        x = self.bottom.first.forward(x, &time);
-        x = self.bottom.attention.forward(x);
-        x = self.bottom.second.forward(x, &time);
-        for level in &self.decoder {
-            for stage in &level.stages {
-                let skip = skips.pop().expect("the encoder made one per stage");
-                x = stage.forward(Tensor::cat(vec![x, skip], 1), &time);
-            }
-            match &level.resample {
-                Some(Resample::Convolution(smooth)) => x = convolved(smooth, doubled(x)),
-                Some(Resample::Block(block)) => x = block.forward(x, &time),
-                None => {}
-            }
-        }
-        self.mean(normalised(&self.norm, x, true))
+        self.mean(self.features(x, conditioning))
     }
-}
 
-fn attention(config: &UNetConfig, channels: usize, init: &mut Init) -> Attention {
-    let norm = norm::group_norm(config, channels, init.device());
-    Attention::new(norm, config.heads_of(channels), init)
-}
-
-/// A 3x3 convolution that halves an even size; zeros are added at the bottom and at the right only, as in the published
-/// networks.
-fn halving(channels: usize) -> Conv2dConfig {
-    Conv2dConfig::new([channels, channels], [3, 3])
-        .with_stride([2, 2])
-        .with_padding(PaddingConfig2d::Explicit(0, 0, 1, 1))
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    fn forward_with_variance(
+        &self,
+        x: Tensor<4>,
+        conditioning: Conditioning,
+    ) -> (Tensor<4>, Option<Tensor<4>>) {
+        let features = self.features(x, conditioning);
+        if !self.config.learned_sigma {
+            return (self.mean(features), None);
+        }
+        let channels = self.config.channels;
+        let both = convolved(&self.output, features);
+        let half = |first| both.clone().narrow(1, first, channels);
+        (half(0), Some(half(channels)))
+    }
 }

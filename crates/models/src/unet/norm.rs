@@ -11,7 +11,7 @@ use burn::{
 
 use super::UNetConfig;
 
-pub(super) fn group_norm(config: &UNetConfig, channels: usize, device: &Device) -> GroupNorm {
+pub(crate) fn group_norm(config: &UNetConfig, channels: usize, device: &Device) -> GroupNorm {
     GroupNormConfig::new(config.groups, channels)
         .with_epsilon(config.norm_epsilon)
         .init(device)

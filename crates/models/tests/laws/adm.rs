@@ -59,7 +59,7 @@ impl Case {
 
     fn raw(&self, network: &impl Backbone, place: u64) -> Tensor<4> {
         let noise = single(&self.labels, [self.labels.len()]);
-        network.forward(image(place, self.shape, 0.0, 1.0), Conditioning { noise })
+        network.forward(image(place, self.shape, 0.0, 1.0), Conditioning::new(noise))
     }
 }
 
@@ -76,7 +76,7 @@ fn assert_names(shapes: &Shapes, name: Option<&str>, one: &str) {
     let path = folder.path().join("network.safetensors");
     let mut other = shapes.clone();
     let shape = other.remove(one).unwrap();
-    other.insert("label_emb.weight".into(), shape);
+    other.insert("another.weight".into(), shape);
     blank(&path, &other);
     let error = import(&path, name, &device()).unwrap_err();
     let ModelError::Weights {
@@ -89,7 +89,7 @@ fn assert_names(shapes: &Shapes, name: Option<&str>, one: &str) {
         panic!("{error}")
     };
     assert_eq!(missing, [one]);
-    assert_eq!(unexpected, ["label_emb.weight"]);
+    assert_eq!(unexpected, ["another.weight"]);
     assert!(mismatched.is_empty());
 }
 
@@ -156,6 +156,8 @@ fn a_guided_network_is_recognised_by_names_and_shapes() {
         heads: 1,
         head_channels: Some(64),
         groups: 32,
+        classes: 0,
+        condition_channels: 0,
         dropout: 0.0,
         time_injection: TimeInjection::ScaleShift,
         resampling: Resampling::ResidualBlock,
@@ -269,17 +271,32 @@ fn the_published_networks_have_as_many_parameters_as_the_references() {
 }
 
 #[test]
-fn a_network_with_classes_is_refused() {
+fn a_guided_network_with_classes_is_read() {
     let mut case = expected().guided;
+    let labels = Formula {
+        shape: vec![10, 256],
+        offset: 0.0,
+        scale: 1.0,
+    };
+    case.tensors.insert("label_emb.weight".into(), labels);
+    let found = case.import().unwrap();
+    assert_eq!(unet(&found).classes, 10);
+    let all = weights(&found.network);
+    let rows = all.iter().find(|layer| layer.len() == 11 * 256).unwrap();
+    assert!(rows[..10 * 256].iter().all(|&w| w != 0.0));
+    assert!(rows[10 * 256..].iter().all(|&w| w == 0.0));
+    // Of another width it is no embedding of classes.
     let label = case.tensors["time_embed.0.weight"].clone();
     case.tensors.insert("label_emb.weight".into(), label);
     let error = case.import().unwrap_err();
     assert!(
-        matches!(&error, ModelError::Weights { unexpected, .. } if unexpected == &["label_emb.weight"]),
+        matches!(&error, ModelError::Weights { mismatched, .. } if mismatched[0].name == "label_emb.weight"),
         "{error}"
     );
-    let message = error.to_string();
-    assert!(message.ends_with("1 unexpected: label_emb.weight; it is told the class of its images, and class-conditional networks are not supported"), "{message}");
+}
+
+#[test]
+fn an_edm_network_with_classes_is_refused() {
     let mut case = expected().edm;
     let label = case.tensors["map_layer0.weight"].clone();
     case.tensors.insert("map_label.weight".into(), label);
@@ -288,7 +305,8 @@ fn a_network_with_classes_is_refused() {
         matches!(&error, ModelError::Weights { unexpected, .. } if unexpected == &["map_label.weight"]),
         "{error}"
     );
-    assert!(error.to_string().contains("class-conditional"), "{error}");
+    let message = error.to_string();
+    assert!(message.ends_with("1 unexpected: map_label.weight; it is told the class of its images in a way that is not supported"), "{message}");
 }
 
 #[test]

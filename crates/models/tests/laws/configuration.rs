@@ -183,6 +183,8 @@ fn names_stand_for_their_networks() {
         heads: 1,
         head_channels: Some(64),
         groups: 32,
+        classes: 0,
+        condition_channels: 0,
         dropout: 0.0,
         time_injection: TimeInjection::ScaleShift,
         resampling: Resampling::ResidualBlock,

@@ -78,7 +78,7 @@ mod on_device {
         let found = open(folder).unwrap();
         let noise = single(&case.labels, [case.labels.len()]);
         let x: Tensor<4> = image(place, case.shape, 0.0, 1.0);
-        let raw = found.network.forward(x.clone(), Conditioning { noise });
+        let raw = found.network.forward(x.clone(), Conditioning::new(noise));
         assert_relative("raw", &raw, &case.raw, TOLERANCE);
         let denoiser = found.config.denoiser(found.network.valid()).unwrap();
         let clean = denoiser.denoise(x, case.sigma);
@@ -108,6 +108,8 @@ fn the_files_say_what_the_network_is() {
         heads: 1,
         head_channels: None,
         groups: 4,
+        classes: 0,
+        condition_channels: 0,
         dropout: 0.0,
         time_injection: TimeInjection::Add,
         resampling: Resampling::Convolution,

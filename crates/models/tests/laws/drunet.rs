@@ -33,9 +33,7 @@ fn network() -> Drunet {
 }
 
 fn labelled(sigma: &[f64]) -> Conditioning {
-    Conditioning {
-        noise: single(sigma, [sigma.len()]),
-    }
+    Conditioning::new(single(sigma, [sigma.len()]))
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,12 @@ mod adm;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod autoencoder;
+#[cfg(test)]
+mod autoencoder_folder;
+#[cfg(test)]
+mod conditioning;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod diffusers;
@@ -23,6 +29,8 @@ mod import_forms;
 #[cfg(test)]
 mod import_hostile;
 #[cfg(test)]
+mod learned_variance;
+#[cfg(test)]
 mod mnist_ddpm;
 #[cfg(test)]
 mod model_folder;
@@ -32,6 +40,8 @@ mod mutation;
 mod ncsnpp;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod noisy_classifier;
 #[cfg(test)]
 mod on_device;
 #[cfg(test)]

@@ -60,7 +60,7 @@ mod on_device {
             .unwrap()
             .network;
         let noise = single(&golden.times, [golden.times.len()]);
-        let found = network.forward(single(&golden.x, golden.shape), Conditioning { noise });
+        let found = network.forward(single(&golden.x, golden.shape), Conditioning::new(noise));
         // Ten layers in a row, each with a relative rounding error of a few times 6e-8.
         assert_relative("output", &found, &golden.out, 1e-5);
     }
@@ -118,7 +118,7 @@ fn the_label_of_each_row_matters_to_that_row_alone() {
         .normal([1, 2, 5, 5])
         .repeat_dim(0, 2);
     let noise = Tensor::from_floats([0.1, 0.7], &device());
-    let together = values(&network.forward(x.clone(), Conditioning { noise }));
+    let together = values(&network.forward(x.clone(), Conditioning::new(noise)));
     let change: f64 = (0..50)
         .map(|i| (together[i] - together[50 + i]).abs())
         .sum();

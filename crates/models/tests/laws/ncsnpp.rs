@@ -39,9 +39,7 @@ fn network(kind: NcsnppKind) -> Ncsnpp {
 }
 
 fn labelled(labels: &[f64]) -> Conditioning {
-    Conditioning {
-        noise: single(labels, [labels.len()]),
-    }
+    Conditioning::new(single(labels, [labels.len()]))
 }
 
 #[derive(Deserialize)]

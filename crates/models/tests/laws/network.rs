@@ -77,7 +77,7 @@ fn the_label_of_each_row_matters() {
             .normal([1, 2, 4, 4])
             .repeat_dim(0, 2);
         let noise = Tensor::from_floats([10.0, 400.0], &device());
-        let output = values(&network.forward(x, Conditioning { noise }));
+        let output = values(&network.forward(x, Conditioning::new(noise)));
         let change: f64 = (0..32).map(|i| (output[i] - output[32 + i]).abs()).sum();
         assert!(change > 0.1, "{config:?}: changed by {change}");
     }
@@ -117,15 +117,10 @@ fn rows_do_not_see_each_other() {
         let network = awake(&config, &device());
         let x = Rng::seeded(2, &device()).normal([3, 2, 4, 8]);
         let noise = Tensor::from_floats([1.0, 50.0, 900.0], &device());
-        let together = network.forward(
-            x.clone(),
-            Conditioning {
-                noise: noise.clone(),
-            },
-        );
+        let together = network.forward(x.clone(), Conditioning::new(noise.clone()));
         for row in 0..3 {
             let noise = noise.clone().narrow(0, row, 1);
-            let alone = network.forward(x.clone().narrow(0, row, 1), Conditioning { noise });
+            let alone = network.forward(x.clone().narrow(0, row, 1), Conditioning::new(noise));
             let expected = values(&together.clone().narrow(0, row, 1));
             assert_eq!(values(&alone), expected, "row {row}");
         }

@@ -50,7 +50,7 @@ impl Golden {
     fn outputs(&self, network: &Network, device: &Device) -> Tensor<4> {
         let x = single(&self.x, self.shape).to_device(device);
         let noise = single(&self.labels, [self.labels.len()]).to_device(device);
-        network.forward(x, Conditioning { noise })
+        network.forward(x, Conditioning::new(noise))
     }
 
     fn assert_near(&self, found: Tensor<4>, expected: &[f64]) {
@@ -138,7 +138,7 @@ fn the_label_of_each_row_matters_to_that_row_alone() {
         .normal([1, 2, 4, 4])
         .repeat_dim(0, 2);
     let noise = Tensor::from_floats([10.0, 200.0], &device());
-    let together = values(&network.forward(x.clone(), Conditioning { noise }));
+    let together = values(&network.forward(x.clone(), Conditioning::new(noise)));
     let change: f64 = (0..32)
         .map(|i| (together[i] - together[32 + i]).abs())
         .sum();

@@ -126,8 +126,13 @@ pub(crate) fn untrained(network: &UNet) -> usize {
     let target = x.clone();
     let loss = (network.forward(x, label) - target).square().sum();
     let gradients = loss.backward();
+    without_gradient(network, &gradients)
+}
+
+/// How many tensors of the network have no gradient, or one of zeros.
+pub(crate) fn without_gradient(network: &impl Module, gradients: &Gradients) -> usize {
     let mut untrained = Untrained {
-        gradients: &gradients,
+        gradients,
         count: 0,
     };
     network.visit(&mut untrained);

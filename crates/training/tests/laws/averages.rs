@@ -80,7 +80,7 @@ fn trainer_averages_after_every_step() {
     let folder = tempfile::tempdir().unwrap();
     let config = TrainingConfig {
         steps: 4,
-        ema_decay: 0.3,
+        ema_decays: vec![0.3],
         checkpoint_every: 1,
         ..config()
     };
@@ -92,7 +92,7 @@ fn trainer_averages_after_every_step() {
             if let Event::Checkpoint(checkpoint) = event {
                 steps += 1;
                 let (network, average) = networks(&small(), checkpoint);
-                let decay = decay_at(config.ema_decay, steps);
+                let decay = decay_at(config.ema_decays[0], steps);
                 for ((expected, now), found) in expected
                     .iter_mut()
                     .zip(weights(&network))

@@ -8,12 +8,12 @@ use burn::{
 };
 use tempfile::tempdir;
 use tweedie_core::{Denoiser, Rng};
-use tweedie_models::{Pretrained, UNet, save_weights};
+use tweedie_models::{ModelConfig, Network, Pretrained, save_weights};
 use tweedie_testkit::{device, values};
-use tweedie_training::{Checkpoint, Event, Flow, Trainer, TrainingConfig, TrainingError};
+use tweedie_training::{Checkpoint, Event, Flow, TrainingConfig, TrainingError};
 
 use crate::support::{
-    config, images, latest, model, networks, resumed, run, small, trainer, weights,
+    config, first_batch, latest, model, networks, resumed, run, small, trainer, weights,
 };
 
 /// Names in a folder, sorted.
@@ -32,7 +32,7 @@ fn a_run_has_the_files_it_promises() {
     run(&mut trainer(config(), model(small())), folder.path(), None).unwrap();
     assert_eq!(
         names(folder.path()),
-        ["checkpoints", "steps.csv", "validation.csv"]
+        ["checkpoints", "levels.csv", "steps.csv", "validation.csv"]
     );
     let checkpoint = latest(folder.path());
     assert_eq!(
@@ -46,16 +46,20 @@ fn a_run_has_the_files_it_promises() {
         ]
     );
     assert_eq!(checkpoint.config().unwrap(), config());
-    assert_eq!(checkpoint.model().unwrap(), model(small()));
+    assert_eq!(
+        ModelConfig::open(checkpoint.folder()).unwrap(),
+        model(small())
+    );
     let head = |file: &str| {
         let text = fs::read_to_string(folder.path().join(file)).unwrap();
         text.lines().next().unwrap().to_owned()
     };
     assert_eq!(
         head("steps.csv"),
-        "step,loss,gradient_norm,learning_rate,seconds"
+        "step,loss,gradient_norm,learning_rate,seconds,data_seconds"
     );
     assert_eq!(head("validation.csv"), "step,loss");
+    assert_eq!(head("levels.csv"), "step,sigma_min,sigma_max,rows,loss");
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn events_come_when_they_are_due() {
         .run(folder.path(), |event| {
             match event {
                 Event::Step(record) => steps.push(record.step),
-                Event::Validation(record) => validations.push(record.step),
+                Event::Validation { record, .. } => validations.push(record.step),
                 Event::Samples { step, .. } => samples.push(step),
                 Event::Checkpoint(checkpoint) => checkpoints.push(checkpoint.step()),
                 _ => {}
@@ -107,10 +111,10 @@ fn events_come_when_they_are_due() {
 /// uninterrupted run would not have.
 #[test]
 fn stop_writes_a_checkpoint() {
-    type Pick = fn(&Event<'_>) -> bool;
+    type Pick = fn(&Event<'_, Network>) -> bool;
     let cases: [(Pick, u64, usize); 4] = [
         (|e| matches!(e, Event::Step(step) if step.step == 2), 2, 0),
-        (|e| matches!(e, Event::Validation(_)), 4, 1),
+        (|e| matches!(e, Event::Validation { .. }), 4, 1),
         (|e| matches!(e, Event::Samples { .. }), 3, 0),
         (|e| matches!(e, Event::Checkpoint(_)), 5, 1),
     ];
@@ -124,7 +128,7 @@ fn stop_writes_a_checkpoint() {
         let mut validated = 0;
         let outcome = trainer
             .run(folder.path(), |event| {
-                validated += usize::from(matches!(event, Event::Validation(_)));
+                validated += usize::from(matches!(event, Event::Validation { .. }));
                 if stops_at(&event) {
                     Flow::Stop
                 } else {
@@ -166,7 +170,8 @@ fn drafts_and_strangers_are_no_checkpoints() {
 #[test]
 fn a_folder_with_a_draft_alone_takes_a_new_run() {
     let folder = tempdir().unwrap();
-    fs::create_dir_all(folder.path().join("checkpoints").join(".draft-x1Y2z3")).unwrap();
+    let checkpoints = folder.path().join("checkpoints");
+    fs::create_dir_all(checkpoints.join(".draft-x1Y2z3")).unwrap();
     let outcome = run(
         &mut trainer(config(), model(small())),
         folder.path(),
@@ -174,6 +179,7 @@ fn a_folder_with_a_draft_alone_takes_a_new_run() {
     )
     .unwrap();
     assert_eq!(outcome.checkpoint.step(), 1);
+    assert_eq!(names(&checkpoints), ["step-00000001"]);
 }
 
 #[test]
@@ -399,13 +405,21 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     let mut trainer = trainer(explosive(), model(small()));
     let error = run(&mut trainer, folder.path(), None).unwrap_err();
     assert!(
-        matches!(error, TrainingError::NonFiniteLoss { step: 2, loss } if !loss.is_finite()),
+        matches!(&error, TrainingError::NonFiniteLoss { step: 2, loss, row_loss, sigma, .. }
+            if !loss.is_finite() && !row_loss.is_finite() && *sigma > 0.0),
         "{error}"
     );
-    assert!(error.to_string().contains("step 2"), "{error}");
     let checkpoint = latest(folder.path());
+    let message = error.to_string();
+    for part in [
+        "step 2",
+        "noise level",
+        checkpoint.folder().to_str().unwrap(),
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
     assert_eq!(checkpoint.step(), 1);
-    let again: Trainer = resumed(&checkpoint, explosive(), model(small())).unwrap();
+    let again = resumed(&checkpoint, explosive(), model(small())).unwrap();
     assert_eq!(again.step(), 1);
     assert_eq!(weights(again.average()), weights(trainer.average()));
     assert_eq!(trainer.step(), 1);
@@ -423,7 +437,7 @@ fn a_validation_that_is_no_number_stops_the_run_before_the_checkpoint() {
     };
     let error = run(&mut trainer(config, model(small())), folder.path(), None).unwrap_err();
     assert!(
-        matches!(error, TrainingError::NonFiniteValidation { step: 1, loss } if !loss.is_finite()),
+        matches!(error, TrainingError::NonFiniteValidation { step: 1, loss, checkpoint: None } if !loss.is_finite()),
         "{error}"
     );
     assert!(Checkpoint::latest(&folder.path().join("checkpoints")).is_err());
@@ -455,18 +469,13 @@ fn a_gradient_that_is_no_number_stops_the_run() {
     )
     .unwrap();
     let checkpoint = latest(folder.path());
-    let inflated: UNet = networks(&small(), &checkpoint).0.map(&mut Inflate);
+    let inflated: Network = networks(&small(), &checkpoint).0.map(&mut Inflate);
     save_weights(&inflated, &checkpoint.folder().join("weights.safetensors")).unwrap();
     let mut trainer = resumed(&checkpoint, config(), model(small())).unwrap();
-    let batch = Tensor::cat(
-        (0..4)
-            .map(|i| images().image(i).to_tensor(&device()))
-            .collect(),
-        0,
-    );
-    let error = trainer.advance(batch).unwrap_err();
+    let error = trainer.advance(first_batch()).unwrap_err();
     assert!(
-        matches!(error, TrainingError::NonFiniteGradient { step: 4, norm } if !norm.is_finite()),
+        matches!(&error, TrainingError::NonFiniteGradient { step: 4, norm, loss, checkpoint: Some(path), .. }
+            if !norm.is_finite() && loss.is_finite() && path == checkpoint.folder()),
         "{error}"
     );
     assert_eq!(trainer.step(), 3);

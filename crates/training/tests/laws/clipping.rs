@@ -6,19 +6,13 @@ use burn::{
     tensor::Tensor,
 };
 use tweedie_core::Rng;
-use tweedie_data::Image;
-use tweedie_models::{UNet, load_weights};
+use tweedie_models::{Architecture, Network, load_weights};
 use tweedie_testkit::{assert_close, device, values};
-use tweedie_training::{DenoisingObjective, TrainingConfig};
+use tweedie_training::{Task, TrainingConfig};
 
 use crate::support::{
-    config, images, latest, model, networks, resumed, run, small, trainer, weights,
+    config, first_batch, latest, model, networks, resumed, run, small, task, trainer, weights,
 };
-
-fn batch() -> Tensor<4> {
-    let images: Vec<Image> = (0..4).map(|i| images().image(i)).collect();
-    Image::batch(&images, &device()).unwrap()
-}
 
 struct Read<'a> {
     gradients: &'a GradientsParams,
@@ -37,13 +31,17 @@ impl ModuleVisitor for Read<'_> {
     clippy::disallowed_methods,
     reason = "the gradient of weights, which the loop under test takes too"
 )]
-fn gradient(network: &UNet, step: u64) -> Vec<Vec<f64>> {
+fn gradient(network: &Network, step: u64) -> Vec<Vec<f64>> {
     let config = config();
-    let objective = DenoisingObjective::new(&model(small()), config.loss).unwrap();
+    let task = task(model(small()));
+    let batch = first_batch();
     // Purpose 0 of the seed's generators is training.
     let mut rng = Rng::seeded(config.seed, &device()).fork(0).fork(step);
-    let noisy = objective.perturb(batch(), &mut rng);
-    let loss = objective.loss(network, noisy);
+    let levels = task.levels(
+        batch.len(),
+        &mut rng.fork(u64::from_be_bytes(*b"levels\0\0")),
+    );
+    let loss = task.losses(network, batch, &levels, &mut rng).mean();
     let gradients = GradientsParams::from_grads(loss.backward(), network);
     let mut read = Read {
         gradients: &gradients,
@@ -58,9 +56,11 @@ fn norm(gradient: &[Vec<f64>]) -> f64 {
     squares.sum::<f64>().sqrt()
 }
 
-fn untrained() -> UNet {
+fn untrained() -> Network {
     let autodiff = device().autodiff();
-    small().init(config().seed, &autodiff).unwrap()
+    Architecture::UNet(small())
+        .init(config().seed, &autodiff)
+        .unwrap()
 }
 
 /// After three steps no layer is silent any more, so all gradients count.
@@ -83,7 +83,7 @@ fn reported_norm_is_that_of_all_gradients_together() {
     let gradient = gradient(&network, 4);
     assert!(gradient.iter().all(|g| g.iter().any(|g| *g != 0.0)));
     let mut trainer = resumed(&checkpoint, config(), model(small())).unwrap();
-    let found = trainer.advance(batch()).unwrap().gradient_norm;
+    let found = trainer.advance(first_batch()).unwrap().gradient_norm;
     // Sums of some thousand squares in single precision: the same gradients, added in another order.
     let expected = norm(&gradient);
     assert_close("norm", &[found], &[expected], 1e-5 * expected);
@@ -95,7 +95,7 @@ fn assert_first_step(config: TrainingConfig, factor: impl Fn(f64) -> f64) {
     let gradient = gradient(&network, 1);
     let factor = factor(norm(&gradient));
     let mut trainer = trainer(config.clone(), model(small()));
-    trainer.advance(batch()).unwrap();
+    trainer.advance(first_batch()).unwrap();
     let rate = config.learning_rate_at(1);
     // The average is started at the first weights, which are known.
     let decay = 2.0 / 11.0;
@@ -164,7 +164,7 @@ fn reported_norm_is_that_before_clipping() {
             ..config()
         };
         let mut trainer = trainer(config, model(small()));
-        trainer.advance(batch()).unwrap().gradient_norm
+        trainer.advance(first_batch()).unwrap().gradient_norm
     });
     assert_eq!(norms[0], norms[1]);
 }

@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use burn::data::dataset::{Dataset, DatasetError};
-use tweedie_data::{Image, Phantoms};
+use tweedie_data::Example;
 use tweedie_testkit::device;
-use tweedie_training::{Event, Flow, Loss, Trainer, TrainingConfig};
+use tweedie_training::{
+    Diffusion, DiffusionConfig, Distance, Event, Examples, Flow, ObjectiveConfig, Trainer,
+    TrainingConfig, Weighting,
+};
 
-use crate::support::{config, held_out, images, model, run, small, trainer};
+use crate::support::{config, held_out, images, model, phantoms, run, small, task, trainer};
 
 fn longer() -> TrainingConfig {
     TrainingConfig {
@@ -15,7 +18,7 @@ fn longer() -> TrainingConfig {
         batch_size: 16,
         learning_rate: 1e-2,
         warmup_steps: 5,
-        ema_decay: 0.9,
+        ema_decays: vec![0.9],
         ..config()
     }
 }
@@ -24,16 +27,21 @@ fn longer() -> TrainingConfig {
 /// loss is that of the noise itself, `1 +- sqrt(2/N)`.
 #[test]
 fn loss_falls_well_below_that_of_the_untrained_network() {
-    let held_out = Arc::new(Phantoms::new(1, 64, 8, 8).unwrap());
     let pixels = 64.0 * 64.0;
-    let mut trainer =
-        Trainer::new(longer(), model(small()), images(), held_out, &device()).unwrap();
-    let before = trainer.validate().unwrap();
+    let mut trainer = Trainer::new(
+        longer(),
+        task(model(small())),
+        images(),
+        phantoms(1, 64, 8),
+        &device(),
+    )
+    .unwrap();
+    let before = trainer.validate().unwrap().record;
     let error = (2.0_f64 / pixels).sqrt();
     assert!((before.loss - 1.0).abs() < 4.9 * error, "{before:?}");
     let folder = tempfile::tempdir().unwrap();
     run(&mut trainer, folder.path(), None).unwrap();
-    let after = trainer.validate().unwrap();
+    let after = trainer.validate().unwrap().record;
     assert_eq!((before.step, after.step), (0, 80));
     assert!(
         after.loss < before.loss - 10.0 * error,
@@ -45,7 +53,10 @@ fn loss_falls_well_below_that_of_the_untrained_network() {
 
 /// Losses of the first steps, exactly.
 fn history(config: TrainingConfig) -> Vec<u64> {
-    let mut trainer = trainer(config, model(small()));
+    history_of(trainer(config, model(small())))
+}
+
+fn history_of(mut trainer: Trainer<Diffusion>) -> Vec<u64> {
     let folder = tempfile::tempdir().unwrap();
     let mut losses = Vec::new();
     trainer
@@ -70,13 +81,21 @@ fn a_run_depends_on_its_seed_and_on_nothing_else() {
 }
 
 #[test]
-fn every_loss_is_one_of_its_own() {
-    let histories = [Loss::L2, Loss::L1, Loss::Huber].map(|loss| {
-        history(TrainingConfig {
-            loss,
+fn every_distance_has_losses_of_its_own() {
+    let histories = [Distance::L2, Distance::L1, Distance::Huber].map(|distance| {
+        let diffusion = DiffusionConfig {
+            objective: ObjectiveConfig::Denoising {
+                weighting: Weighting::default(),
+                distance,
+            },
+            ..DiffusionConfig::default()
+        };
+        let task = Diffusion::new(model(small()), diffusion).unwrap();
+        let config = TrainingConfig {
             steps: 3,
             ..config()
-        })
+        };
+        history_of(Trainer::new(config, task, images(), held_out(), &device()).unwrap())
     });
     assert_ne!(histories[0], histories[1]);
     assert_ne!(histories[0], histories[2]);
@@ -101,7 +120,7 @@ fn validation_does_not_disturb_the_run() {
 fn validation_draws_the_same_numbers_each_time() {
     let config = TrainingConfig {
         learning_rate: 1e-30,
-        ema_decay: 0.0,
+        ema_decays: vec![0.0],
         validate_every: 3,
         ..config()
     };
@@ -109,8 +128,8 @@ fn validation_draws_the_same_numbers_each_time() {
     let mut losses = Vec::new();
     trainer(config, model(small()))
         .run(folder.path(), |event| {
-            if let Event::Validation(validation) = event {
-                losses.push(validation.loss.to_bits());
+            if let Event::Validation { record, .. } = event {
+                losses.push(record.loss.to_bits());
             }
             Flow::Continue
         })
@@ -120,12 +139,12 @@ fn validation_draws_the_same_numbers_each_time() {
 
 /// Notes which images are read.
 struct Recorded {
-    images: Arc<Phantoms>,
+    images: Examples,
     read: Mutex<Vec<usize>>,
 }
 
-impl Dataset<Image> for Recorded {
-    fn get(&self, index: usize) -> Result<Image, DatasetError> {
+impl Dataset<Example> for Recorded {
+    fn get(&self, index: usize) -> Result<Example, DatasetError> {
         self.read.lock().unwrap().push(index);
         self.images.get(index)
     }
@@ -148,7 +167,7 @@ fn epochs(seed: u64) -> Vec<Vec<usize>> {
     };
     let mut trainer = Trainer::new(
         config,
-        model(small()),
+        task(model(small())),
         recorded.clone(),
         held_out(),
         &device(),

@@ -1,24 +1,29 @@
-//! The perturbation: levels, inputs, labels and targets.
+//! The denoising objective: what the network is shown and told, and what it is asked for.
 
-use burn::tensor::{Tensor, TensorData};
-use tweedie_core::{NoiseLabel, Parametrisation, Rng, ScheduleConfig};
-use tweedie_models::ModelConfig;
-use tweedie_testkit::{assert_close, assert_z, device, values};
-use tweedie_training::{DenoisingObjective, Loss, NoisyBatch};
+use std::sync::Mutex;
 
-use crate::support::{model, small};
+use burn::tensor::Tensor;
+use tweedie_core::{
+    Backbone, Coefficients, Conditioning, Given, NoiseLabel, Parametrisation, Rng, ScheduleConfig,
+};
+use tweedie_testkit::{assert_close, device, values};
+use tweedie_training::{Denoising, Distance, Level, Objective, Prediction, Weighting};
 
 /// Half the gap between 1 and the next single-precision number.
 const ROUNDING: f64 = f32::EPSILON as f64 / 2.0;
 
-const PARAMETRISATIONS: [Parametrisation; 4] = [
+pub(crate) const PARAMETRISATIONS: [Parametrisation; 8] = [
     Parametrisation::Epsilon,
     Parametrisation::X0,
     Parametrisation::V,
     Parametrisation::Edm { sigma_data: 0.5 },
+    Parametrisation::Score,
+    Parametrisation::Denoised,
+    Parametrisation::Residual,
+    Parametrisation::Flow,
 ];
 
-fn schedules() -> [(ScheduleConfig, NoiseLabel); 5] {
+pub(crate) fn schedules() -> [(ScheduleConfig, NoiseLabel); 6] {
     let exploding = ScheduleConfig::VarianceExploding {
         sigma_min: 0.01,
         sigma_max: 50.0,
@@ -31,220 +36,249 @@ fn schedules() -> [(ScheduleConfig, NoiseLabel); 5] {
         offset: 0.008,
         sigma_max: 200.0,
     };
+    let straight = ScheduleConfig::FlowMatching { sigma_max: 99.0 };
     [
         (ScheduleConfig::DDPM, NoiseLabel::Step { steps: 1000 }),
         (exploding, NoiseLabel::Time { scale: 1.0 }),
         (preserving, NoiseLabel::Time { scale: 999.0 }),
         (cosine.clone(), NoiseLabel::Time { scale: 1.0 }),
         (cosine, NoiseLabel::Step { steps: 4 }),
+        (straight, NoiseLabel::Time { scale: 1000.0 }),
     ]
 }
 
-fn with(
-    parametrisation: Parametrisation,
-    schedule: &ScheduleConfig,
-    label: NoiseLabel,
-) -> ModelConfig {
-    let mut model = model(small());
-    model.parametrisation = parametrisation;
-    model.schedule = schedule.clone();
-    model.label = label;
-    model
-}
-
-fn objective(model: &ModelConfig) -> DenoisingObjective {
-    DenoisingObjective::new(model, Loss::L2).unwrap()
-}
-
-const ROWS: usize = 64;
+const ROWS: usize = 12;
 const PIXELS: usize = 6;
 const SHAPE: [usize; 4] = [ROWS, 1, 2, 3];
 
 fn pictures(seed: u64, shape: [usize; 4]) -> Tensor<4> {
-    Rng::seeded(seed, &device()).uniform(shape)
+    Rng::seeded(seed, &device()).uniform(shape) * 2.0 - 1.0
 }
 
-/// Everything that a perturbation drew, by replaying its generator.
-struct Drawn {
-    times: Vec<f64>,
-    noise: Vec<f64>,
+/// Levels all over the schedule.
+fn levels(prediction: &Prediction) -> Vec<Level> {
+    let schedule = &prediction.schedule;
+    (1..=ROWS)
+        .map(|k| schedule.horizon() * k as f64 / ROWS as f64)
+        .map(|time| Level {
+            time,
+            sigma: schedule.sigma(time),
+            weight: 1.0,
+        })
+        .collect()
 }
 
-fn drawn(objective: &DenoisingObjective, rng: &Rng) -> Drawn {
-    let mut rng = rng.clone();
-    let uniform = rng.uniform_per_row(ROWS);
-    Drawn {
-        times: uniform.into_iter().map(|u| objective.time(u)).collect(),
-        noise: values(&rng.normal(SHAPE)),
+fn denoising(prediction: &Prediction, distance: Distance) -> Denoising {
+    Denoising {
+        prediction: prediction.clone(),
+        weighting: Weighting::Output,
+        distance,
     }
 }
 
-fn every_model(mut check: impl FnMut(&str, &ModelConfig)) {
-    for (schedule, label) in schedules() {
+fn every_prediction(mut check: impl FnMut(&str, Parametrisation, &Prediction)) {
+    for (config, label) in schedules() {
         for parametrisation in PARAMETRISATIONS {
-            let name = format!("{parametrisation:?} on {schedule:?}, {label:?}");
-            check(&name, &with(parametrisation, &schedule, label));
+            let name = format!("{parametrisation:?} on {config:?}, {label:?}");
+            let schedule = config.build().unwrap();
+            check(
+                &name,
+                parametrisation,
+                &Prediction::new(schedule, label, parametrisation),
+            );
         }
     }
 }
 
-#[test]
-fn targets_undo_the_noise() {
-    every_model(|name, model| {
-        let objective = objective(model);
-        let schedule = model.schedule.build().unwrap();
-        let preconditioning = model
-            .parametrisation
-            .preconditioning(schedule.clone(), model.label);
-        let rng = Rng::seeded(3, &device());
-        let images = pictures(4, SHAPE);
-        let Drawn { times, noise } = drawn(&objective, &rng);
-        let batch = objective.perturb(images.clone(), &mut rng.clone());
-        let (images, inputs, targets) =
-            (values(&images), values(&batch.input), values(&batch.target));
-        for (i, input) in inputs.iter().enumerate() {
-            let sigma = schedule.sigma(times[i / PIXELS]);
-            let c = preconditioning.at(sigma);
-            let clean = 2.0 * images[i] - 1.0;
-            let noisy = clean + sigma * noise[i];
-            // Each term of the input is rounded three times (weight, product, sum), and so is each of the target.
-            let size = clean.abs() + sigma * noise[i].abs();
-            let tolerance = 4.0 * ROUNDING * c.input * size;
-            assert_close(name, &[*input], &[c.input * noisy], tolerance);
-            let undone = c.skip * input / c.input + c.out * targets[i];
-            let terms = c.skip * size
-                + (1.0 - c.skip).abs() * clean.abs()
-                + c.skip * sigma * noise[i].abs();
-            assert_close(name, &[undone], &[clean], 4.0 * ROUNDING * terms);
-        }
-    });
+fn coefficients(prediction: &Prediction, level: &Level) -> Coefficients {
+    prediction.preconditioning.at(level.sigma)
+}
+
+/// Notes what it is shown and told.
+#[derive(Default)]
+struct Witness(Mutex<Vec<(Vec<f64>, Vec<f64>)>>);
+
+impl Backbone for Witness {
+    fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
+        let noted = (values(&x), values(&conditioning.noise));
+        self.0.lock().unwrap().push(noted);
+        x
+    }
 }
 
 #[test]
-fn labels_are_those_of_the_levels() {
-    every_model(|name, model| {
-        let objective = objective(model);
-        let schedule = model.schedule.build().unwrap();
-        let rng = Rng::seeded(5, &device());
-        let Drawn { times, .. } = drawn(&objective, &rng);
-        let batch = objective.perturb(pictures(4, SHAPE), &mut rng.clone());
-        let expected: Vec<f64> = times
+fn networks_see_noisy_images_and_are_told_their_levels() {
+    every_prediction(|name, parametrisation, prediction| {
+        let rng = Rng::seeded(3, &device());
+        let (clean, noise) = (pictures(4, SHAPE), values(&rng.clone().normal(SHAPE)));
+        let levels = levels(prediction);
+        let witness = Witness::default();
+        denoising(prediction, Distance::L2).losses(
+            &witness,
+            clean.clone(),
+            Given::nothing(),
+            &levels,
+            &mut rng.clone(),
+        );
+        let (input, labels) = witness.0.into_inner().unwrap().remove(0);
+        let clean = values(&clean);
+        for (i, input) in input.iter().enumerate() {
+            let level = &levels[i / PIXELS];
+            let c = coefficients(prediction, level);
+            let expected = c.input * (clean[i] + level.sigma * noise[i]);
+            // Each term is rounded three times: weight, product, sum.
+            let size = c.input * (clean[i].abs() + level.sigma * noise[i].abs());
+            assert_close(name, &[*input], &[expected], 4.0 * ROUNDING * size);
+        }
+        let expected: Vec<f64> = levels
             .iter()
-            .map(|&t| match model.parametrisation {
-                Parametrisation::Edm { .. } => 0.25 * schedule.sigma(t).ln(),
-                _ => model.label.at(t),
+            .map(|level| match parametrisation {
+                Parametrisation::Edm { .. } => 0.25 * level.sigma.ln(),
+                Parametrisation::Denoised | Parametrisation::Residual => level.sigma,
+                _ => prediction.label.at(level.time),
             })
             .collect();
         let size = expected.iter().fold(0.0_f64, |m, l| m.max(l.abs()));
-        // Rounded to single precision; the inverse of the schedule is good to far more digits.
-        let found = values(&batch.conditioning.noise);
-        assert_close(name, &found, &expected, 2.0 * ROUNDING * size);
+        assert_close(name, &labels, &expected, 2.0 * ROUNDING * size);
     });
+}
+
+/// Knows the clean images: `F = (x_0 - c_skip x)/c_out`, the image times a factor.
+struct Oracle<'a> {
+    prediction: &'a Prediction,
+    levels: &'a [Level],
+    clean: Vec<f64>,
+    factor: f64,
+}
+
+impl Backbone for Oracle<'_> {
+    fn forward(&self, x: Tensor<4>, _: Conditioning) -> Tensor<4> {
+        let answers: Vec<f64> = values(&x)
+            .into_iter()
+            .enumerate()
+            .map(|(i, input)| {
+                let c = coefficients(self.prediction, &self.levels[i / PIXELS]);
+                (self.factor * self.clean[i] - c.skip * input / c.input) / c.out
+            })
+            .collect();
+        Tensor::<1>::from_data(answers.as_slice(), &x.device()).reshape(x.dims())
+    }
+}
+
+fn oracle_losses(prediction: &Prediction, factor: f64) -> Vec<f64> {
+    let levels = levels(prediction);
+    let clean = pictures(4, SHAPE);
+    let oracle = Oracle {
+        prediction,
+        levels: &levels,
+        clean: values(&clean),
+        factor,
+    };
+    values(&denoising(prediction, Distance::L1).losses(
+        &oracle,
+        clean,
+        Given::nothing(),
+        &levels,
+        &mut Rng::seeded(3, &device()),
+    ))
+}
+
+#[test]
+fn who_knows_the_image_has_no_loss() {
+    every_prediction(|name, _, prediction| {
+        let losses = oracle_losses(prediction, 1.0);
+        for (loss, level) in losses.iter().zip(levels(prediction)) {
+            let c = coefficients(prediction, &level);
+            // Pixels are at most 1 and noises at most 5; each of a few terms is rounded a few times.
+            let terms = 1.0 + c.skip * (1.0 + 5.0 * level.sigma);
+            let tolerance = 8.0 * ROUNDING * terms / c.out.abs();
+            assert!(*loss <= tolerance, "{name}: {loss:e} > {tolerance:e}");
+        }
+    });
+}
+
+/// The control: half the image.
+#[test]
+fn who_knows_half_the_image_has_a_loss() {
+    every_prediction(|name, _, prediction| {
+        let losses = oracle_losses(prediction, 0.5);
+        let clean = values(&pictures(4, SHAPE));
+        for (row, level) in levels(prediction).iter().enumerate() {
+            let pixels = &clean[row * PIXELS..(row + 1) * PIXELS];
+            let size = pixels.iter().map(|v| v.abs()).sum::<f64>() / PIXELS as f64;
+            let c = coefficients(prediction, level);
+            let expected = 0.5 * size / c.out.abs();
+            let terms = 1.0 + c.skip * (1.0 + 5.0 * level.sigma);
+            let tolerance = 8.0 * ROUNDING * terms / c.out.abs();
+            assert_close(name, &[losses[row]], &[expected], tolerance);
+        }
+    });
+}
+
+/// Answers numbers that it was given.
+struct Says(Tensor<4>);
+
+impl Backbone for Says {
+    fn forward(&self, _: Tensor<4>, _: Conditioning) -> Tensor<4> {
+        self.0.clone()
+    }
 }
 
 #[test]
 fn noise_prediction_aims_at_the_very_noise() {
-    for (schedule, label) in schedules() {
-        let objective = objective(&with(Parametrisation::Epsilon, &schedule, label));
+    for (config, label) in schedules() {
+        let schedule = config.build().unwrap();
+        let prediction = Prediction::new(schedule, label, Parametrisation::Epsilon);
         let rng = Rng::seeded(3, &device());
-        let batch = objective.perturb(pictures(4, SHAPE), &mut rng.clone());
-        assert_eq!(values(&batch.target), drawn(&objective, &rng).noise);
+        let losses = denoising(&prediction, Distance::L2).losses(
+            &Says(rng.clone().normal(SHAPE)),
+            pictures(4, SHAPE),
+            Given::nothing(),
+            &levels(&prediction),
+            &mut rng.clone(),
+        );
+        assert_eq!(values(&losses), [0.0; ROWS]);
     }
 }
 
 #[test]
-fn every_row_has_a_level_of_its_own() {
-    for (schedule, label) in schedules() {
-        let objective = objective(&with(Parametrisation::V, &schedule, label));
-        let batch = objective.perturb(pictures(4, SHAPE), &mut Rng::seeded(3, &device()));
-        let mut labels = values(&batch.conditioning.noise);
-        labels.sort_by(f64::total_cmp);
-        labels.dedup();
-        match label {
-            NoiseLabel::Step { steps: 4 } => assert_eq!(labels.len(), 4),
-            // A thousand levels and 64 rows: about 2 rows share one.
-            NoiseLabel::Step { .. } => assert!(labels.len() > ROWS / 2, "{}", labels.len()),
-            _ => assert_eq!(labels.len(), ROWS),
-        }
-    }
-}
-
-fn row(batch: &NoisyBatch, row: usize) -> [Vec<f64>; 3] {
-    [
-        values(&batch.input.clone().narrow(0, row, 1)),
-        values(&batch.target.clone().narrow(0, row, 1)),
-        values(&batch.conditioning.noise.clone().narrow(0, row, 1)),
-    ]
+fn flow_matching_aims_at_the_velocity_of_the_straight_path() {
+    let schedule = ScheduleConfig::FlowMatching { sigma_max: 99.0 };
+    let label = NoiseLabel::Time { scale: 1.0 };
+    let prediction = Prediction::new(schedule.build().unwrap(), label, Parametrisation::Flow);
+    let rng = Rng::seeded(3, &device());
+    let (clean, noise) = (pictures(4, SHAPE), rng.clone().normal(SHAPE));
+    let losses = denoising(&prediction, Distance::L1).losses(
+        &Says(noise - clean.clone()),
+        clean,
+        Given::nothing(),
+        &levels(&prediction),
+        &mut rng.clone(),
+    );
+    // Weights near 1, sums of a noise of at most 5 and a pixel.
+    assert_close(
+        "velocity",
+        &values(&losses),
+        &[0.0; ROWS],
+        6.0 * 4.0 * ROUNDING,
+    );
 }
 
 #[test]
 fn rows_do_not_see_each_other() {
-    every_model(|name, model| {
-        let objective = objective(model);
+    every_prediction(|name, _, prediction| {
+        let objective = denoising(prediction, Distance::L2);
         let rng = Rng::seeded(9, &device());
         let image = pictures(4, [1, 1, 2, 3]);
         let joined = Tensor::cat(vec![pictures(5, [3, 1, 2, 3]), image.clone()], 0);
-        let among = objective.perturb(joined, &mut rng.clone());
-        let alone = objective.perturb(image, &mut rng.starting_at(3));
-        assert_eq!(row(&among, 3), row(&alone, 0), "{name}");
-        assert_ne!(row(&among, 2), row(&alone, 0), "{name}");
+        let levels = levels(prediction);
+        let losses = |clean, levels: &[Level], mut rng: Rng| {
+            let given = Given::nothing();
+            values(&objective.losses(&Witness::default(), clean, given, levels, &mut rng))
+        };
+        let among = losses(joined, &levels[..4], rng.clone());
+        let alone = losses(image, &levels[3..4], rng.clone().starting_at(3));
+        assert_eq!(among[3..], alone, "{name}");
+        assert_ne!(among[2..3], alone, "{name}");
     });
-}
-
-#[test]
-fn steps_of_a_table_are_equally_likely() {
-    const STEPS: usize = 1000;
-    let objective = objective(&model(small()));
-    // Ten points in each of the equal parts of [0, 1).
-    let mut counts = [0; STEPS];
-    for i in 0..10 * STEPS {
-        let time = objective.time((i as f64 + 0.5) / (10 * STEPS) as f64);
-        let step = (time * STEPS as f64).round();
-        assert!((time - step / STEPS as f64).abs() < f64::EPSILON, "{time}");
-        counts[step as usize - 1] += 1;
-    }
-    assert_eq!(counts, [10; STEPS]);
-    assert_eq!(objective.time(0.0), 0.001);
-    assert_eq!(objective.time(1.0 - f64::EPSILON / 2.0), 1.0);
-}
-
-#[test]
-fn levels_of_a_batch_are_uniform_on_the_table() {
-    const STEPS: usize = 8;
-    const N: usize = 40_000;
-    let mut model = model(small());
-    model.label = NoiseLabel::Step { steps: STEPS };
-    let objective = objective(&model);
-    let images = Tensor::from_data(TensorData::new(vec![0.5_f32; N], [N, 1, 1, 1]), &device());
-    let batch = objective.perturb(images, &mut Rng::seeded(1, &device()));
-    let mut counts = [0.0; STEPS];
-    for label in values(&batch.conditioning.noise) {
-        counts[label.round() as usize] += 1.0;
-    }
-    let (n, p) = (N as f64, 1.0 / STEPS as f64);
-    let error = (n * p * (1.0 - p)).sqrt();
-    assert_z("counts", &counts, &[n * p; STEPS], &[error; STEPS]);
-}
-
-#[test]
-fn times_are_uniform_up_to_the_horizon() {
-    for (schedule, label) in schedules() {
-        let horizon = schedule.build().unwrap().horizon();
-        let objective = objective(&with(Parametrisation::Epsilon, &schedule, label));
-        let n = 10_000;
-        let times: Vec<f64> = (0..n)
-            .map(|i| objective.time(f64::from(i) / f64::from(n)))
-            .collect();
-        for pair in times.windows(2) {
-            assert!(pair[0] <= pair[1], "{pair:?}");
-        }
-        assert!(times[0] > 0.0);
-        assert!(objective.time(1.0 - f64::EPSILON / 2.0) <= horizon);
-        if let NoiseLabel::Time { .. } = label {
-            let middle = objective.time(0.5);
-            assert!((middle - 0.5 * horizon).abs() < 1e-5, "{middle}");
-            assert!(objective.time(1.0 - f64::EPSILON / 2.0) > horizon * (1.0 - 1e-12));
-            assert!(times[0] <= 1e-5, "{}", times[0]);
-        }
-    }
 }

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use tweedie_data::Image;
-use tweedie_testkit::{assert_close, device, golden};
+use tweedie_testkit::{assert_close, golden};
 use tweedie_training::TrainingConfig;
 
-use crate::support::{config, images, model, small, trainer, weights};
+use crate::support::{config, first_batch, model, small, trainer, weights};
 
 /// One step, as made on flex.
 #[derive(Debug, Deserialize)]
@@ -32,10 +31,7 @@ fn one_step_is_the_golden_one() {
     let rate = config.learning_rate;
     let mut trainer = trainer(config, model(small()));
     let before = weights(trainer.average());
-    let first: Vec<Image> = (0..4).map(|i| images().image(i)).collect();
-    let step = trainer
-        .advance(Image::batch(&first, &device()).unwrap())
-        .unwrap();
+    let step = trainer.advance(first_batch()).unwrap();
     let after = weights(trainer.average());
     let hidden = before.len() - 2;
     // Only the output layer is not silent before the first step, so only it has a gradient; the others are averaged with
@@ -53,7 +49,7 @@ fn one_step_is_the_golden_one() {
         &expected.output,
         1e-4 * rate,
     );
-    let validation = trainer.validate().unwrap().loss;
+    let validation = trainer.validate().unwrap().record.loss;
     // Twenty layers in a row, each with a relative rounding error of a few times 6e-8.
     for (name, found, expected) in [
         ("loss", step.loss, expected.loss),

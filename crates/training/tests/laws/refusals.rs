@@ -3,25 +3,24 @@
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
-use tweedie_data::{Image, Phantoms};
+use tweedie_data::{Example, Phantoms, Unlabelled};
 use tweedie_models::ModelError;
 use tweedie_testkit::device;
-use tweedie_training::{Trainer, TrainingConfig, TrainingError};
+use tweedie_training::{
+    Diffusion, DiffusionConfig, Examples, Trainer, TrainingConfig, TrainingError,
+};
 
-use crate::support::{config, held_out, images, model, run, small};
+use crate::support::{config, held_out, images, model, run, small, task};
 
-fn refused(
-    config: TrainingConfig,
-    images: Arc<dyn Dataset<Image>>,
-    validation: Arc<dyn Dataset<Image>>,
-) -> TrainingError {
-    Trainer::new(config, model(small()), images, validation, &device())
+fn refused(config: TrainingConfig, images: Examples, validation: Examples) -> TrainingError {
+    let task = task(model(small()));
+    Trainer::new(config, task, images, validation, &device())
         .err()
         .unwrap()
 }
 
-fn phantoms(count: usize, height: usize, width: usize) -> Arc<Phantoms> {
-    Arc::new(Phantoms::new(0, count, height, width).unwrap())
+fn phantoms(count: usize, height: usize, width: usize) -> Examples {
+    Arc::new(Unlabelled(Phantoms::new(0, count, height, width).unwrap()))
 }
 
 #[test]
@@ -75,8 +74,8 @@ fn too_few_images_are_refused() {
 #[test]
 fn one_batch_of_images_is_enough() {
     let few = phantoms(4, 8, 8);
-    let mut trainer =
-        Trainer::new(config(), model(small()), few, phantoms(1, 8, 8), &device()).unwrap();
+    let task = task(model(small()));
+    let mut trainer = Trainer::new(config(), task, few, phantoms(1, 8, 8), &device()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     assert!(run(&mut trainer, folder.path(), None).unwrap().finished);
 }
@@ -84,13 +83,13 @@ fn one_batch_of_images_is_enough() {
 #[test]
 fn settings_are_checked() {
     let config = TrainingConfig {
-        ema_decay: 1.5,
+        ema_decays: vec![1.5],
         ..config()
     };
     assert!(matches!(
         refused(config, images(), held_out()),
         TrainingError::Setting {
-            field: "ema_decay",
+            field: "ema_decays",
             ..
         }
     ));
@@ -101,7 +100,7 @@ fn sizes_that_the_network_cannot_take_are_refused() {
     let mut model = model(small());
     model.image_size = [8, 9];
     let odd = phantoms(22, 8, 9);
-    let error = Trainer::new(config(), model, odd.clone(), odd, &device())
+    let error = Trainer::new(config(), task(model), odd.clone(), odd, &device())
         .err()
         .unwrap();
     assert!(
@@ -121,7 +120,7 @@ fn sizes_that_the_network_cannot_take_are_refused() {
 fn models_that_cannot_be_are_refused() {
     let mut model = model(small());
     model.label = tweedie_core::NoiseLabel::Step { steps: 0 };
-    let error = Trainer::new(config(), model, images(), held_out(), &device())
+    let error = Diffusion::new(model, DiffusionConfig::default())
         .err()
         .unwrap();
     assert!(
@@ -136,8 +135,8 @@ fn models_that_cannot_be_are_refused() {
 /// Cannot read its last image.
 struct Damaged;
 
-impl Dataset<Image> for Damaged {
-    fn get(&self, index: usize) -> Result<Image, DatasetError> {
+impl Dataset<Example> for Damaged {
+    fn get(&self, index: usize) -> Result<Example, DatasetError> {
         if index + 1 == self.len() {
             return Err(DatasetError::new(std::io::Error::other(
                 "0021.png is cut short",
@@ -155,7 +154,7 @@ impl Dataset<Image> for Damaged {
 fn an_image_that_cannot_be_read_stops_the_run_by_name() {
     let mut trainer = Trainer::new(
         config(),
-        model(small()),
+        task(model(small())),
         Arc::new(Damaged),
         held_out(),
         &device(),

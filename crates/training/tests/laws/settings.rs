@@ -1,6 +1,6 @@
 //! Settings: the warm-up of the learning rate, and what is refused.
 
-use tweedie_training::{Loss, TrainingConfig, TrainingError};
+use tweedie_training::{TrainingConfig, TrainingError};
 
 #[test]
 fn learning_rate_rises_linearly_and_stays() {
@@ -37,7 +37,7 @@ fn ends_of_the_ranges_are_valid() {
         batch_size: 1,
         weight_decay: 0.0,
         clip_norm: 0.0,
-        ema_decay: 0.0,
+        ema_decays: vec![0.0],
         ..TrainingConfig::default()
     };
     config.validate().unwrap();
@@ -64,8 +64,8 @@ fn every_setting_out_of_range_is_refused_by_name() {
         ),
         ("clip_norm", |c, v| c.clip_norm = v, &[-1.0, nan, infinity]),
         (
-            "ema_decay",
-            |c, v| c.ema_decay = v,
+            "ema_decays",
+            |c, v| c.ema_decays = vec![0.5, v],
             &[-0.1, 1.0, nan, infinity],
         ),
     ];
@@ -94,10 +94,10 @@ fn unknown_fields_are_refused_by_name() {
 #[test]
 fn settings_left_out_are_the_defaults() {
     let config: TrainingConfig =
-        serde_json::from_str(r#"{ "steps": 5, "loss": "huber" }"#).unwrap();
+        serde_json::from_str(r#"{ "steps": 5, "clip_norm": 2.0 }"#).unwrap();
     let expected = TrainingConfig {
         steps: 5,
-        loss: Loss::Huber,
+        clip_norm: 2.0,
         ..TrainingConfig::default()
     };
     assert_eq!(config, expected);

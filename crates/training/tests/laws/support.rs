@@ -7,13 +7,16 @@ use burn::{
     tensor::Tensor,
 };
 use tweedie_core::{NoiseLabel, Parametrisation, ScheduleConfig};
-use tweedie_data::Phantoms;
+use tweedie_data::{ExampleBatch, Image, Phantoms, Unlabelled};
 use tweedie_models::{
-    Architecture, EMA_FILE, ModelConfig, TimeInjection, UNet, UNetConfig, WEIGHTS_FILE,
+    Architecture, EMA_FILE, ModelConfig, Network, TimeInjection, UNetConfig, WEIGHTS_FILE,
     load_weights,
 };
 use tweedie_testkit::{device, values};
-use tweedie_training::{Checkpoint, Event, Flow, Outcome, Trainer, TrainingConfig, TrainingError};
+use tweedie_training::{
+    Checkpoint, Diffusion, DiffusionConfig, Event, Examples, Flow, Outcome, Trainer,
+    TrainingConfig, TrainingError,
+};
 
 /// Two levels, attention at the bottom.
 pub(crate) fn small() -> UNetConfig {
@@ -57,29 +60,51 @@ pub(crate) fn config() -> TrainingConfig {
     }
 }
 
-pub(crate) fn images() -> Arc<Phantoms> {
-    Arc::new(Phantoms::new(0, 22, 8, 8).unwrap())
+pub(crate) fn phantoms(seed: u64, count: usize, size: usize) -> Examples {
+    Arc::new(Unlabelled(Phantoms::new(seed, count, size, size).unwrap()))
 }
 
-pub(crate) fn held_out() -> Arc<Phantoms> {
-    Arc::new(Phantoms::new(1, 8, 8, 8).unwrap())
+pub(crate) fn images() -> Examples {
+    phantoms(0, 22, 8)
 }
 
-pub(crate) fn trainer(config: TrainingConfig, model: ModelConfig) -> Trainer {
-    Trainer::new(config, model, images(), held_out(), &device()).unwrap()
+pub(crate) fn held_out() -> Examples {
+    phantoms(1, 8, 8)
+}
+
+/// The first four of [`images`], in their own order.
+pub(crate) fn first_batch() -> ExampleBatch {
+    let images: Vec<Image> = (0..4).map(|i| images().get(i).unwrap().image).collect();
+    Image::batch(&images, &device()).unwrap().into()
+}
+
+/// The usual objective of a model.
+pub(crate) fn task(model: ModelConfig) -> Diffusion {
+    Diffusion::new(model, DiffusionConfig::default()).unwrap()
+}
+
+pub(crate) fn trainer(config: TrainingConfig, model: ModelConfig) -> Trainer<Diffusion> {
+    Trainer::new(config, task(model), images(), held_out(), &device()).unwrap()
 }
 
 pub(crate) fn resumed(
     checkpoint: &Checkpoint,
     config: TrainingConfig,
     model: ModelConfig,
-) -> Result<Trainer, TrainingError> {
-    Trainer::resume(checkpoint, config, model, images(), held_out(), &device())
+) -> Result<Trainer<Diffusion>, TrainingError> {
+    Trainer::resume(
+        checkpoint,
+        config,
+        task(model),
+        images(),
+        held_out(),
+        &device(),
+    )
 }
 
 /// Runs to the end, or up to the step after which it is told to stop.
 pub(crate) fn run(
-    trainer: &mut Trainer,
+    trainer: &mut Trainer<Diffusion>,
     folder: &Path,
     stop_after: Option<u64>,
 ) -> Result<Outcome, TrainingError> {
@@ -93,14 +118,15 @@ pub(crate) fn latest(run: &Path) -> Checkpoint {
     Checkpoint::latest(&run.join("checkpoints")).unwrap()
 }
 
-fn loaded(unet: &UNetConfig, path: &Path) -> UNet {
-    let mut network = unet.init(0, &device()).unwrap();
+fn loaded(unet: &UNetConfig, path: &Path) -> Network {
+    let architecture = Architecture::UNet(unet.clone());
+    let mut network = architecture.init(0, &device()).unwrap();
     load_weights(&mut network, path).unwrap();
     network
 }
 
 /// The network and its average in a checkpoint.
-pub(crate) fn networks(unet: &UNetConfig, checkpoint: &Checkpoint) -> (UNet, UNet) {
+pub(crate) fn networks(unet: &UNetConfig, checkpoint: &Checkpoint) -> (Network, Network) {
     (
         loaded(unet, &checkpoint.folder().join(WEIGHTS_FILE)),
         loaded(unet, &checkpoint.folder().join(EMA_FILE)),

@@ -41,9 +41,7 @@ struct Inputs {
 
 impl Inputs {
     fn labels(&self, largest: f64) -> Conditioning {
-        Conditioning {
-            noise: self.unit.clone() * largest,
-        }
+        Conditioning::new(self.unit.clone() * largest)
     }
 }
 
@@ -156,20 +154,16 @@ fn drunet(inputs: &Inputs) -> tweedie::models::Drunet {
 /// The network of Dhariwal & Nichol 2021 for images of 64 pixels, as Karras et al. 2022 trained it, without classes.
 fn adm() -> UNetConfig {
     UNetConfig {
-        channels: 3,
         base_channels: 192,
         channel_multipliers: vec![1, 2, 3, 4],
         blocks_per_level: 3,
         attention_levels: vec![1, 2, 3],
-        heads: 1,
         head_channels: Some(64),
-        groups: 32,
-        dropout: 0.1,
         time_injection: TimeInjection::ScaleShift,
         resampling: Resampling::ResidualBlock,
         noise_embedding: NoiseEmbedding::CosinesFirst,
         norm_epsilon: 1e-5,
-        learned_sigma: false,
+        ..UNetConfig::default()
     }
 }
 

@@ -89,18 +89,21 @@ pub(super) fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
         path: folder.into(),
         source,
     };
-    let mut files = Vec::new();
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let extension = path.extension().unwrap_or_default();
         let is_known = |known: &&str| extension.eq_ignore_ascii_case(known);
         if path.is_file() && ["png", "jpg", "jpeg"].iter().any(is_known) {
             files.push(path);
+        } else {
+            others.push(path);
         }
     }
     if files.is_empty() {
         return Err(DataError::EmptyFolder {
             folder: folder.into(),
+            found: others,
         }
         .into());
     }

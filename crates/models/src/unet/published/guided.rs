@@ -16,8 +16,13 @@ use crate::{
 };
 
 pub(super) fn layout(config: &UNetConfig) -> Layout {
+    let mut layout = super::layout(config, &Guided(config));
+    if config.classes > 0 {
+        // Their networks are always told a class; to be told none is to add nothing.
+        layout = layout.extended("classes", "label_emb");
+    }
     // Tables of the schedule.
-    super::layout(config, &Guided(config))
+    layout
         .without("sqrt_alphas_cumprod")
         .without("sqrt_1m_alphas_cumprod")
 }
@@ -104,7 +109,7 @@ impl Family for Guided<'_> {
     }
 }
 
-/// Recognises a network without classes.
+/// Recognises a network, with or without classes.
 ///
 /// Three things do not show in names and shapes, and are taken to be as in the published networks of that shape: images whose
 /// coarsest level has 8 pixels a side; heads of 64 channels where residual blocks change the resolution, and four heads where
@@ -165,6 +170,7 @@ pub(crate) fn recognised(theirs: &Inventory) -> Option<ModelConfig> {
             TimeInjection::Add
         },
         learned_sigma: channels.checked_mul(2) == Some(outputs),
+        classes: theirs.length("label_emb.weight", 0).unwrap_or(0),
         ..published(resampling)
     };
     config.validate().ok()?;

@@ -3,8 +3,6 @@
 //! The network is that of <https://github.com/Yichizz/hot_vs_cold_diffusion>, sampled by the ancestral steps of Ho et al. 2020,
 //! <https://arxiv.org/abs/2006.11239>, and by the deterministic ones of Song et al. 2021, <https://arxiv.org/abs/2010.02502>.
 
-mod classifier;
-
 use std::path::PathBuf;
 
 use clap::Args;
@@ -20,9 +18,9 @@ use tweedie::{
     samplers::{Draw, DrawConfig, draw},
 };
 
-use self::classifier::{Classifier, DIGITS, SIZE};
 use crate::{
     failure::{Failure, Outcome},
+    judge::{DIGITS, Judge, SIZE, standard_error, sure},
     method::{GridName, Method, SolverName},
     model,
     quality::save_report,
@@ -30,14 +28,11 @@ use crate::{
     steps::StepBar,
 };
 
-/// Share of samples that the classifier is surer of than [`SURE`] in the reference run: ancestral steps of its authors' code.
+/// Share of samples that the classifier is surer of than one half in the reference run: ancestral steps of its authors' code.
 const REFERENCE: f64 = 0.80;
 
 /// Samples of the reference run.
 const REFERENCE_SAMPLES: f64 = 64.0;
-
-/// Probability of the likeliest digit above which a sample counts.
-const SURE: f64 = 0.5;
 
 /// Standard errors beyond which two shares differ.
 const BEYOND: f64 = 3.0;
@@ -126,7 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
             found: [channels, height, width],
         }));
     }
-    let judge = Classifier::open(&arguments.classifier, &device)?;
+    let judge = Judge::open(&arguments.classifier, &device)?;
     let accuracy = match &arguments.data {
         Some(folder) => Some(accuracy(&judge, folder, &device)?),
         None => None,
@@ -195,35 +190,17 @@ fn samples(
     Ok((Tensor::cat(images, 0), evaluations))
 }
 
-/// For each image the likeliest digit and its probability.
-fn judged(judge: &Classifier, images: &Tensor<4>) -> Vec<(usize, f64)> {
-    let data = judge.log_probabilities(images.clone()).exp().into_data();
-    let probabilities: Vec<f64> = data.iter().collect();
-    probabilities
-        .chunks_exact(DIGITS)
-        .map(|row| {
-            let likeliest = (0..DIGITS).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-            let digit = likeliest.unwrap_or_default();
-            (digit, row[digit])
-        })
-        .collect()
-}
-
 fn row(
-    judge: &Classifier,
+    judge: &Judge,
     images: &Tensor<4>,
     sampler: SolverName,
     steps: u32,
     evaluations: usize,
 ) -> Row {
-    let verdicts = judged(judge, images);
+    let verdicts = judge.verdicts(images);
     let samples = verdicts.len();
-    let sure = verdicts
-        .iter()
-        .filter(|(_, probability)| *probability > SURE);
-    let share = sure.count() as f64 / samples as f64;
-    let standard_error = error(share, samples as f64);
-    let reference_error = error(REFERENCE, REFERENCE_SAMPLES);
+    let (share, error) = sure(&verdicts);
+    let reference_error = standard_error(REFERENCE, REFERENCE_SAMPLES);
     let mut digits = [0; DIGITS];
     for (digit, _) in verdicts {
         digits[digit] += 1;
@@ -234,21 +211,16 @@ fn row(
         samples,
         evaluations,
         share,
-        standard_error,
+        standard_error: error,
         reference: REFERENCE,
         reference_error,
-        agrees: (share - REFERENCE).abs() <= BEYOND * standard_error.hypot(reference_error),
+        agrees: (share - REFERENCE).abs() <= BEYOND * error.hypot(reference_error),
         digits,
     }
 }
 
-/// The standard error of a share of so many samples.
-fn error(share: f64, samples: f64) -> f64 {
-    (share * (1.0 - share) / samples).sqrt()
-}
-
 /// The share of the first test images that the classifier gets right.
-fn accuracy(judge: &Classifier, folder: &std::path::Path, device: &Device) -> Outcome<f64> {
+fn accuracy(judge: &Judge, folder: &std::path::Path, device: &Device) -> Outcome<f64> {
     let set = Idx::open(folder, Split::Test)?;
     let count = TESTED.min(set.len());
     let mut right = 0;
@@ -259,7 +231,7 @@ fn accuracy(judge: &Classifier, folder: &std::path::Path, device: &Device) -> Ou
             .map(|index| set.get(index))
             .collect::<Result<_, _>>()?;
         let images = images.iter().map(|image| image.to_tensor(device)).collect();
-        let verdicts = judged(judge, &Tensor::cat(images, 0));
+        let verdicts = judge.verdicts(&Tensor::cat(images, 0));
         let labels = &set.labels()[indices];
         let pairs = verdicts.iter().zip(labels);
         right += pairs

@@ -18,17 +18,17 @@ use tweedie::{
 };
 
 /// Height and width of the images.
-pub(super) const SIZE: usize = 28;
+pub(crate) const SIZE: usize = 28;
 
 /// Mean and standard deviation of MNIST's pixels in [0, 1].
 const PIXELS: (f64, f64) = (0.1307, 0.3081);
 
 /// Classes.
-pub(super) const DIGITS: usize = 10;
+pub(crate) const DIGITS: usize = 10;
 
 /// The network.
 #[derive(Module, Debug)]
-pub(super) struct Classifier {
+pub(crate) struct Judge {
     conv1: Conv2d,
     conv2: Conv2d,
     conv3: Conv2d,
@@ -38,9 +38,9 @@ pub(super) struct Classifier {
     norm2: BatchNorm,
 }
 
-impl Classifier {
+impl Judge {
     /// Reads its weights from a PyTorch or safetensors file.
-    pub(super) fn open(path: &Path, device: &Device) -> Result<Self, ModelError> {
+    pub(crate) fn open(path: &Path, device: &Device) -> Result<Self, ModelError> {
         let convolution =
             |inputs, outputs| Conv2dConfig::new([inputs, outputs], [3, 3]).init(device);
         let left = SIZE - 6;
@@ -58,14 +58,51 @@ impl Classifier {
     }
 
     /// The logarithms of the probabilities of the ten digits, `[batch, 10]`, for images in [0, 1], `[batch, 1, 28, 28]`.
-    pub(super) fn log_probabilities(&self, images: Tensor<4>) -> Tensor<2> {
+    pub(crate) fn log_probabilities(&self, images: Tensor<4>) -> Tensor<2> {
+        let x = self.fc2.forward(self.features(images));
+        log_softmax(self.norm2.forward(x), 1)
+    }
+
+    /// The hidden layer, `[batch, 32]`.
+    pub(crate) fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let (mean, std) = PIXELS;
         let x = images.sub_scalar(mean).div_scalar(std);
         let x = relu(self.conv1.forward(x));
         let x = relu(self.conv2.forward(x));
         let x = relu(self.conv3.forward(x));
         let x = self.norm1.forward(x).flatten::<2>(1, 3);
-        let x = self.fc2.forward(relu(self.fc1.forward(x)));
-        log_softmax(self.norm2.forward(x), 1)
+        relu(self.fc1.forward(x))
     }
+
+    /// For each image the likeliest digit and its probability.
+    pub(crate) fn verdicts(&self, images: &Tensor<4>) -> Vec<(usize, f64)> {
+        let data = self.log_probabilities(images.clone()).exp().into_data();
+        let probabilities: Vec<f64> = data.iter().collect();
+        probabilities
+            .chunks_exact(DIGITS)
+            .map(|row| {
+                let likeliest = (0..DIGITS).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+                let digit = likeliest.unwrap_or_default();
+                (digit, row[digit])
+            })
+            .collect()
+    }
+}
+
+/// Probability of the likeliest digit above which a sample counts.
+pub(crate) const SURE: f64 = 0.5;
+
+/// The share of verdicts that are sure, and its standard error.
+pub(crate) fn sure(verdicts: &[(usize, f64)]) -> (f64, f64) {
+    let count = verdicts.len() as f64;
+    let sure = verdicts
+        .iter()
+        .filter(|(_, probability)| *probability > SURE);
+    let share = sure.count() as f64 / count;
+    (share, standard_error(share, count))
+}
+
+/// The standard error of a share of so many samples.
+pub(crate) fn standard_error(share: f64, samples: f64) -> f64 {
+    (share * (1.0 - share) / samples).sqrt()
 }

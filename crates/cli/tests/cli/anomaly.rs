@@ -1,0 +1,95 @@
+//! `tweedie anomaly` on phantoms with lesions and on a picture.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{
+    bad_input::{FAILED, USAGE, assert_refused},
+    run::{Place, SETTINGS},
+};
+
+/// A place with a run of three steps, of a network that is told whether a phantom has a lesion.
+fn trained() -> Place {
+    let place = Place::new();
+    let told = SETTINGS
+        .replace(r#"type = "phantoms""#, r#"type = "lesions""#)
+        .replace("groups = 4", "groups = 4\nclasses = 2")
+        .replace("[8, 8]", "[16, 16]");
+    place.write("told.toml", told);
+    place.succeed("train --config told.toml --out run");
+    place
+}
+
+fn report(place: &Place, folder: &str) -> Value {
+    let text = fs::read_to_string(place.path(&format!("{folder}/report.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn lesions_are_searched_in_phantoms_and_pictures() {
+    let place = trained();
+    let line = "anomaly --checkpoint run --images 5 --steps 4 --level 2 --seed 3";
+    let done = place.succeed(&format!("{line} --batch-size 2 --out two"));
+    for words in [
+        "5 images",
+        "level 2 of 4",
+        "counterfactual: AUROC 0.",
+        "mean of healthy: AUROC",
+    ] {
+        assert!(done.out.contains(words), "{words}: {done:?}");
+    }
+    let found = report(&place, "two");
+    for map in ["counterfactual", "reconstruction", "mean"] {
+        let auroc = found["findings"][map]["auroc"]["mean"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&auroc), "{map}: {auroc}");
+    }
+    assert_eq!(found["level"], 2);
+
+    // The control: the guidance changes the one map alone.
+    place.succeed(&format!("{line} --batch-size 2 --guidance 0 --out none"));
+    let none = report(&place, "none");
+    let of = |report: &Value, map: &str| report["findings"][map].clone();
+    assert_eq!(of(&none, "counterfactual"), of(&none, "reconstruction"));
+    assert_eq!(of(&none, "reconstruction"), of(&found, "reconstruction"));
+    assert_ne!(of(&none, "counterfactual"), of(&found, "counterfactual"));
+
+    // Noise belongs to an image, not to its batch.
+    for batch in [2, 5] {
+        place.succeed(&format!(
+            "{line} --ascent noised --batch-size {batch} --out noised{batch}"
+        ));
+    }
+    let picture = |name: &str| fs::read(place.path(name)).unwrap();
+    assert_eq!(
+        picture("noised2/anomaly.png"),
+        picture("noised5/anomaly.png")
+    );
+    assert_ne!(picture("noised2/anomaly.png"), picture("two/anomaly.png"));
+
+    place.succeed("sample --checkpoint run --samples 1 --steps 2 --separate --out drawn");
+    let done = place
+        .succeed("anomaly --checkpoint run --steps 4 --input drawn/images/00000.png --out own");
+    assert!(!done.out.contains("AUROC"), "{done:?}");
+    assert!(place.path("own/counterfactual.png").exists());
+    assert!(report(&place, "own")["findings"].is_null());
+}
+
+#[test]
+fn what_cannot_be_searched_is_refused() {
+    let place = Place::new();
+    for (line, words) in [
+        ("anomaly --images 1", ["--images", "1"]),
+        ("anomaly --guidance=-1", ["--guidance", "-1"]),
+        ("anomaly --steps 3 --level 4", ["level", "4"]),
+        ("anomaly --ascent up", ["up", "encoded"]),
+        ("anomaly --input a.png --images 3", ["--input", "--images"]),
+    ] {
+        assert_refused(&place.run(line), USAGE, &words);
+    }
+    // The shipped network is told no classes.
+    let done = place.run("anomaly --steps 3");
+    assert_refused(&done, FAILED, &["class"]);
+    let done = place.run("anomaly --classifier nowhere --steps 3");
+    assert_refused(&done, FAILED, &["nowhere"]);
+}

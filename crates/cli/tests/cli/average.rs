@@ -1,0 +1,53 @@
+//! Averages of another width, made after a run.
+
+use crate::run::Place;
+
+fn trained() -> Place {
+    let place = Place::new();
+    place.succeed("train --config small.toml --out run --steps 6 --set training.post_hoc.every=2");
+    place
+}
+
+#[test]
+fn widths_are_compared_by_their_validation_loss() {
+    let place = trained();
+    let done = place.succeed("average --run run --width 0.05,0.1,0.2");
+    let losses: Vec<f64> = done
+        .out
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("0."))
+        .map(|line| line.split_whitespace().last().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(losses.len(), 3, "{}", done.out);
+    assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0));
+}
+
+#[test]
+fn an_average_is_a_model_that_samples() {
+    let place = trained();
+    let done = place.succeed("average --run run --width 0.08 --out model");
+    assert!(done.out.contains("--checkpoint model"), "{}", done.out);
+    place.succeed("sample --checkpoint model --samples 1 --steps 2 --out drawn");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let place = trained();
+    for (line, code, word) in [
+        (
+            "average --run run --width 0.05,0.1 --out model",
+            2,
+            "found 2 widths",
+        ),
+        ("average --run run --width 0.5", 2, "0.288"),
+        ("average --run nowhere --width 0.1", 1, "nowhere"),
+    ] {
+        let done = place.run(line);
+        assert_eq!(done.code, Some(code), "{line}: {done:?}");
+        assert!(done.err.contains(word), "{line}: {done:?}");
+    }
+    place.succeed("train --config small.toml --out bare --steps 1");
+    let done = place.run("average --run bare --width 0.1");
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.err.contains("post_hoc"), "{done:?}");
+}
