@@ -11,6 +11,8 @@ mod brownian;
 #[cfg(test)]
 mod classifier_free;
 #[cfg(test)]
+mod conditioned;
+#[cfg(test)]
 mod denoisers;
 #[cfg(test)]
 mod grids;

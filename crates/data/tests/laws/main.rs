@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cifar10;
 #[cfg(test)]
+mod example;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod folder;

@@ -115,3 +115,10 @@ fn classes_that_it_does_not_know_are_refused() {
         ));
     }
 }
+
+#[test]
+#[should_panic(expected = "one for each of 4, got 2")]
+fn classes_of_another_number_of_images_are_no_guess() {
+    let guidance = ClassLikelihood::new(Exact { stretch: 1.0 }, &[0, 1], 1.0).unwrap();
+    guidance.guide(&mixture(), points(), 0.7);
+}

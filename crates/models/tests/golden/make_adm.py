@@ -65,6 +65,21 @@ def guided_case(network, number):
     return case
 
 
+def told_case(number):
+    """Of a network that is told a class, and told none: its embedding of a class left out."""
+    network = guided([("num_classes = None", "num_classes = 5"), *CONVOLUTIONS], in_channels=1, out_channels=1)
+    tensors, labels, classes = fill(network), [3.0, 420.0], [4, 1]
+    shape = [2, 1, 8, SIZE]
+    x = tensor(1000 + number, shape)
+
+    def run():
+        return rounded(network.forward_diffusion(x, torch.tensor(labels), torch.tensor(classes))[:, :1])
+
+    case = {"tensors": tensors, "shape": shape, "labels": labels, "classes": classes, "raw": run()}
+    network.label_emb.weight.zero_()
+    return case | {"untold": run()}
+
+
 def edm_case(number):
     network = ADMUNet(
         img_resolution=SIZE,
@@ -96,6 +111,7 @@ with torch.no_grad():
         "guided": guided_case(guided(BLOCKS), 0),
         "convolutions": guided_case(grey, 1),
         "edm": edm_case(2),
+        "told": told_case(3),
     }
     with torch.device("meta"):
         golden["published"] = {
@@ -106,9 +122,9 @@ with torch.no_grad():
 path = Path(__file__).with_name("adm.json")
 path.write_text(json.dumps(golden) + "\n")
 print(f"{path.name}: {path.stat().st_size} bytes")
-for name in ("guided", "convolutions", "edm"):
+for name in ("guided", "convolutions", "edm", "told"):
     found = golden[name]
-    outputs = {key: found[key] for key in ("raw", "clipped", "denoised") if key in found}
+    outputs = {key: found[key] for key in ("raw", "clipped", "denoised", "untold") if key in found}
     largest = {key: max(map(abs, values)) for key, values in outputs.items()}
     count = sum(math.prod(each["shape"]) for each in found["tensors"].values())
     print(name, len(found["tensors"]), "tensors,", count, "numbers, largest outputs", largest)

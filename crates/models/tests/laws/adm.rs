@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use burn::{module::Module, tensor::Tensor};
 use serde::Deserialize;
 use tempfile::tempdir;
-use tweedie_core::{Backbone, Conditioning, Denoiser, NoiseLabel, Parametrisation, ScheduleConfig};
+use tweedie_core::{
+    Backbone, Conditioning, Denoiser, Given, NoiseLabel, Parametrisation, ScheduleConfig,
+};
 use tweedie_models::{
     Architecture, Imported, ModelError, NoiseEmbedding, Pixels, Pretrained, Resampling,
     TimeInjection, UNetConfig, import, import_names, load_weights, save_weights,
@@ -22,6 +24,7 @@ struct Golden {
     guided: Case,
     convolutions: Case,
     edm: Case,
+    told: Case,
     published: Published,
 }
 
@@ -30,7 +33,9 @@ struct Case {
     tensors: BTreeMap<String, Formula>,
     shape: [usize; 4],
     labels: Vec<f64>,
+    classes: Option<Vec<i64>>,
     raw: Vec<f64>,
+    untold: Option<Vec<f64>>,
     sigma: Option<f64>,
     clipped: Option<Vec<f64>>,
     denoised: Option<Vec<f64>>,
@@ -58,8 +63,13 @@ impl Case {
     }
 
     fn raw(&self, network: &impl Backbone, place: u64) -> Tensor<4> {
+        self.given(network, place, Given::default())
+    }
+
+    fn given(&self, network: &impl Backbone, place: u64, given: Given) -> Tensor<4> {
         let noise = single(&self.labels, [self.labels.len()]);
-        network.forward(image(place, self.shape, 0.0, 1.0), Conditioning::new(noise))
+        let conditioning = Conditioning { noise, given };
+        network.forward(image(place, self.shape, 0.0, 1.0), conditioning)
     }
 }
 
@@ -130,6 +140,21 @@ mod on_device {
         let case = expected().convolutions;
         let found = case.import().unwrap();
         assert_relative("raw", &case.raw(&found.network, 1001), &case.raw, TOLERANCE);
+    }
+
+    #[test]
+    fn a_network_that_is_told_classes_has_them_too() {
+        let case = expected().told;
+        let found = case.import().unwrap();
+        let classes = case.classes.as_deref().unwrap();
+        let given = Given {
+            class: Some(Tensor::from_data(classes, &device())),
+            image: None,
+        };
+        let told = case.given(&found.network, 1003, given);
+        assert_relative("told", &told, &case.raw, TOLERANCE);
+        let untold = case.raw(&found.network, 1003);
+        assert_relative("untold", &untold, &case.untold.unwrap(), TOLERANCE);
     }
 
     #[test]
