@@ -150,17 +150,11 @@ impl Arguments {
         device: &Device,
     ) -> Outcome<Classes<'a>> {
         let classifier = match &self.classifier {
-            Some(path) => Some(open(path, device)?),
+            Some(path) => Some(classifier_of(model, path, device)?),
             None => None,
         };
         let (told, name) = (model.config().architecture.classes(), || model.name.clone());
-        if let Some(classifier) = &classifier {
-            let expected = model.config().architecture.channels();
-            let found = classifier.model().architecture.encoder.channels;
-            if found != expected {
-                return Err(Failure::usage(ClassError::Channels { expected, found }));
-            }
-        } else if told == 0 {
+        if classifier.is_none() && told == 0 {
             return Err(Failure::usage(ClassError::NoClasses { name: name() }));
         }
         if told == 0 && self.guidance != 1.0 {
@@ -198,6 +192,11 @@ impl Classes<'_> {
             Asked::One(class) => class,
             Asked::All => sample % self.count,
         }
+    }
+
+    /// How many classes can be asked for.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// How many classes there are, where samples of all are drawn.
@@ -274,6 +273,21 @@ where
         let first = rng.first_row() as usize;
         (self.0)(first..first + shape[0]).sample(shape, rng, observe)
     }
+}
+
+/// The classifier at `path` for what a model denoises.
+pub(crate) fn classifier_of(
+    model: &Model,
+    path: &Path,
+    device: &Device,
+) -> Outcome<PretrainedClassifier> {
+    let classifier = open(path, device)?;
+    let expected = model.config().architecture.channels();
+    let found = classifier.model().architecture.encoder.channels;
+    if found == expected {
+        return Ok(classifier);
+    }
+    Err(Failure::usage(ClassError::Channels { expected, found }))
 }
 
 /// The classifier at `path`, or the newest one of the training there.

@@ -139,8 +139,8 @@ impl VariationalBound {
 
 impl Bound {
     /// For a network of images from `pixels.0` (black) to `pixels.1` (white). Of the denoising terms all are computed, or one in
-    /// each of `ranges` ranges of steps, drawn anew for each image. The ranges grow geometrically from a single step, since the terms
-    /// fall with the step.
+    /// each of `ranges` ranges of steps, drawn anew for each image. The ranges end at the powers of one number, rounded, since the
+    /// terms fall with the step.
     ///
     /// # Errors
     /// [`TrainingError::NoSteps`] or [`NotPreserving`](TrainingError::NotPreserving) where there is no table of steps,

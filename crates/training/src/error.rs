@@ -87,7 +87,7 @@ pub enum TrainingError {
         step: u64,
         /// The loss.
         loss: f64,
-        /// The loss of the worst row of the batch: the first that is no number, or else the largest.
+        /// The loss of the worst row of the batch: one that is no number, or else the largest.
         row_loss: f64,
         /// Its noise level, in the network's own pixel units.
         sigma: f64,
@@ -159,8 +159,8 @@ pub enum TrainingError {
         /// Why.
         source: io::Error,
     },
-    /// A JSON file has another form.
-    #[error("{} is not a training state: {source}", path.display())]
+    /// A JSON file has another form, such as that of a version with other settings.
+    #[error("{} is not a training state of this version, which cannot resume it: {source}", path.display())]
     Json {
         /// Where.
         path: PathBuf,
@@ -236,17 +236,39 @@ pub enum TrainingError {
         "the variance of the reverse step was asked for, and the network has none: expected a unet with learned_sigma = true"
     )]
     NoVariance,
+    /// A network has a variance that the objective does not train.
+    #[error(
+        "the network has a variance of the reverse step, which this objective does not train: expected the objective hybrid, or \
+         learned_sigma = false"
+    )]
+    UntrainedVariance,
     /// The hybrid objective was asked for other pixels than its own.
     #[error("the hybrid objective takes pixels from -1 to 1, found {found:?}")]
     HybridPixels {
         /// Black and white.
         found: (f64, f64),
     },
+    /// The hybrid objective was asked for latents.
+    #[error(
+        "the hybrid objective is of pixels with 256 levels of grey: expected another objective for latents"
+    )]
+    HybridLatents,
     /// The hybrid objective was asked for levels between the steps.
     #[error(
         "the hybrid objective takes the levels of steps: expected the distribution uniform, importance or logit_normal, found {found:?}"
     )]
     OffTable {
+        /// The distribution of levels.
+        found: LevelDistribution,
+    },
+    /// A model of one noise level is to be trained at others, or one that does not say so at one.
+    #[error(
+        "the levels are {found:?} and the model's only_sigma is {only:?}: expected the distribution one with that sigma where the \
+         model has only_sigma, and another one where it has none"
+    )]
+    OnlyLevel {
+        /// The one level of the model.
+        only: Option<f64>,
         /// The distribution of levels.
         found: LevelDistribution,
     },

@@ -135,15 +135,20 @@ impl Log {
     }
 }
 
+/// The rows of a file, without a last line that has no end: a full disk cuts one short.
 fn read<R: Row>(path: &Path) -> Result<Vec<R>, TrainingError> {
-    match File::open(path) {
-        Ok(file) => csv::Reader::from_reader(file)
-            .into_deserialize()
-            .collect::<Result<_, _>>()
-            .map_err(|source| TrainingError::Csv {
-                path: path.into(),
-                source,
-            }),
+    match fs::read(path) {
+        Ok(mut bytes) => {
+            let ends = bytes.iter().rposition(|&byte| byte == b'\n');
+            bytes.truncate(ends.map_or(0, |end| end + 1));
+            csv::Reader::from_reader(&bytes[..])
+                .into_deserialize()
+                .collect::<Result<_, _>>()
+                .map_err(|source| TrainingError::Csv {
+                    path: path.into(),
+                    source,
+                })
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(source) => Err(TrainingError::Read {
             path: path.into(),

@@ -160,17 +160,7 @@ impl Snapshots {
     /// [`TrainingError::Read`] when the folder cannot be read, [`TrainingError::NoSnapshots`] when there are none.
     pub fn open(run: &Path) -> Result<Self, TrainingError> {
         let folder = run.join(SNAPSHOTS_FOLDER);
-        let read = |source| TrainingError::Read {
-            path: folder.clone(),
-            source,
-        };
-        if !folder.is_dir() {
-            return Err(TrainingError::NoSnapshots { folder });
-        }
-        let mut all = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(read)? {
-            all.extend(Snapshot::of(entry.map_err(read)?.path()));
-        }
+        let mut all = all(&folder)?;
         if all.is_empty() {
             return Err(TrainingError::NoSnapshots { folder });
         }
@@ -226,6 +216,32 @@ impl Snapshot {
     fn profile(&self) -> Profile {
         Profile::new(self.step, self.width)
     }
+}
+
+/// All snapshots in a folder, in no order; none where there is no folder.
+fn all(folder: &Path) -> Result<Vec<Snapshot>, TrainingError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let read = |source| TrainingError::Read {
+        path: folder.into(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(read)? {
+        found.extend(Snapshot::of(entry.map_err(read)?.path()));
+    }
+    Ok(found)
+}
+
+/// Removes the snapshots of steps after `done` from the folder of a run: they belong to work that was lost.
+pub(crate) fn remove_after(run: &Path, done: u64) -> Result<(), TrainingError> {
+    for Snapshot { step, path, .. } in all(&run.join(SNAPSHOTS_FOLDER))? {
+        if step > done {
+            fs::remove_file(&path).map_err(|source| TrainingError::Write { path, source })?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the averages of a step into the folder of a run.

@@ -46,7 +46,7 @@ impl Way {
         let (healthy, scale) = ([arguments.healthy], arguments.guidance);
         let other: Box<dyn Denoiser> = match &arguments.classifier {
             Some(folder) => {
-                let classifier = classes::open(folder, device)?;
+                let classifier = classes::classifier_of(&model, folder, device)?;
                 Box::new(Posterior {
                     prior: own()?,
                     guidance: ClassLikelihood::new(classifier, &healthy, scale)

@@ -84,6 +84,13 @@ struct OtherImages {
     found: [usize; 3],
 }
 
+/// The network is told of more than digits.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a network of {DIGITS} classes, the digits, found {found}")]
+struct OtherClasses {
+    found: usize,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     let device = Device::flex();
     let model = arguments.model.open(&device)?;
@@ -97,6 +104,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     }
     let judge = Judge::open(&arguments.judge, &device)?;
     let classes = arguments.classes.of_or_all(&model, &device)?;
+    if classes.count() > DIGITS {
+        return Err(Failure::usage(OtherClasses {
+            found: classes.count(),
+        }));
+    }
     println!("{} samples from {}", arguments.samples, model.name);
 
     let sampler = classes.sampler(&arguments.method, model.schedule()?, [0.0, 1.0])?;

@@ -20,7 +20,8 @@ use crate::device::DevicePlace;
 /// Without arguments: a small network on random phantoms, in a few minutes on two processor cores.
 ///
 /// Settings come, in rising order of precedence, from a preset, the file of --config, --set, and the other options;
-/// docs/training.md lists them.
+/// docs/training.md lists them. By `task.type` they train a classifier of noisy images, an autoencoder, or a diffusion of its
+/// latents too.
 ///
 /// The folder of a run holds `run.toml` (all settings, which --config reads), `steps.csv` and `validation.csv` (the
 /// numbers), `report.html` (their curves), `samples/` (a sheet of draws from time to time) and `checkpoints/` (the last two,
@@ -48,7 +49,7 @@ pub(crate) struct Arguments {
     pub(super) out: Option<PathBuf>,
 
     /// Continue the run in --out from its newest checkpoint, exactly as if it had never stopped. Its recorded settings hold;
-    /// only --steps and the --...-every options may change them.
+    /// only --steps and the --...-every options may change them, and --feature-network be added.
     #[arg(long)]
     pub(super) resume: bool,
 
@@ -90,12 +91,13 @@ pub(super) struct DataArguments {
     #[arg(long, value_enum, value_name = "NAME")]
     pub(super) data: Option<DataName>,
 
-    /// Folder with the files of the data set; required for all but phantoms.
+    /// Folder with the files of the data set; required for all but phantoms and lesions.
     #[arg(long, value_name = "DIR")]
     pub(super) path: Option<PathBuf>,
 
     /// Height and width of the images in pixels, from 1 to 4096; a multiple of what the network needs (4 for tiny and small, 8 for
-    /// ddpm-cifar10). Digits are padded with black [default: 32 for phantoms, 64 for a folder, else the data set's own]
+    /// ddpm-cifar10). Digits are padded with black [default: 32 for phantoms and lesions, 64 for a folder,
+    /// else the data set's own]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub(super) size: Option<u16>,
 

@@ -1,6 +1,9 @@
 //! `tweedie average`: other averages of the weights of a run, from its snapshots.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use tweedie::training::{Snapshots, Task, Trainer};
@@ -50,15 +53,18 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         devices: &devices,
         places: &places,
         with_dashboard: false,
-        feature_network: None,
         average: Some(arguments),
     };
     run.open()
 }
 
 impl Arguments {
-    /// Makes the averages of the run that `trainer` goes on from.
-    pub(super) fn make<T: Task>(&self, trainer: &Trainer<T>) -> Outcome {
+    /// Makes the averages of the run that `trainer` goes on from. `next` says what there is to do with a model.
+    pub(super) fn make<T: Task>(
+        &self,
+        trainer: &Trainer<T>,
+        next: impl Fn(&Path) -> Option<String>,
+    ) -> Outcome {
         let snapshots = Snapshots::open(&self.run)?;
         println!("Averages at step {}", snapshots.step());
         println!("  width     validation");
@@ -70,9 +76,10 @@ impl Arguments {
             println!("  {width:<8}  {loss:.6}");
             if let Some(folder) = &self.out {
                 trainer.save_network(&network, folder)?;
-                let folder = folder.display();
-                println!("  written   {folder}");
-                println!("Next: cargo xtask sample --checkpoint {folder}");
+                println!("  written   {}", folder.display());
+                if let Some(next) = next(folder) {
+                    println!("{next}");
+                }
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -72,12 +72,12 @@ pub(super) enum SettingsError {
     Field { place: String, message: String },
     #[error("the settings have no table `{place}`{}", shown(found))]
     NoTable { place: String, found: Option<Value> },
-    #[error("`task.type` of the settings is one of {}{}", expected.join(", "), shown(found))]
+    #[error("`task.type` of the settings must be one of {}{}", expected.join(", "), shown(found))]
     Task {
         found: Option<Value>,
         expected: &'static [&'static str],
     },
-    #[error("there is no preset{}, expected one of {}", shown(&Some(found.clone())), PresetName::all())]
+    #[error("there is no preset {found}, expected one of {}", PresetName::all())]
     Preset { found: Value },
     #[error("--set {text}: expected KEY.PATH=VALUE, such as training.steps=500")]
     Assignment { text: String },

@@ -29,7 +29,6 @@ use std::{
 use indicatif::FormattedDuration;
 use tweedie::{
     burn::{module::Module, tensor::Device},
-    models::{AUTOENCODER_FOLDER, PretrainedAutoencoder},
     training::{
         Autoencoding, CHECKPOINTS_FOLDER, Checkpoint, Classification, Diffusion, LatentDiffusion,
         Outcome as Ending, Task, Trainer, TrainingError,
@@ -42,7 +41,7 @@ pub(crate) use show::draws;
 
 use self::{
     dashboard::Dashboard,
-    data::Sets,
+    data::{DataName, Sets},
     error::SettingsError,
     monitor::Monitor,
     observer::{Observer, Scene, Seen},
@@ -86,7 +85,6 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         devices: &devices,
         places: &places,
         with_dashboard: arguments.dashboard,
-        feature_network: arguments.feature_network.as_deref(),
         average: None,
     };
     run.open()
@@ -98,7 +96,6 @@ struct Run<'a> {
     devices: &'a [Device],
     places: &'a [DevicePlace],
     with_dashboard: bool,
-    feature_network: Option<&'a Path>,
     /// Averages to be made in the place of steps.
     average: Option<&'a average::Arguments>,
 }
@@ -109,8 +106,9 @@ impl Run<'_> {
             data,
             task,
             training,
+            ..
         } = &self.plan.settings;
-        let shape = task.shape()?;
+        let shape = self.plan.shape()?;
         self.start(shape, data.open(shape, task.classes(), training.seed)?)
     }
 
@@ -145,14 +143,11 @@ impl Run<'_> {
                 self.make(task.map_err(blame)?, sets, &Reconstructed { held_out })
             }
             TaskConfig::Latent(settings) => {
-                let autoencoder = match &self.plan.checkpoint {
-                    // With the scale that the run has had from its start.
-                    Some(checkpoint) => PretrainedAutoencoder::open(
-                        &checkpoint.folder().join(AUTOENCODER_FOLDER),
-                        device,
-                    )?,
-                    None => LatentDiffusion::scaled(settings.open(device)?, &sets.learnt, device)?,
-                };
+                let checkpoint = self.plan.checkpoint.as_ref();
+                let mut autoencoder = settings.open(checkpoint, device)?;
+                if checkpoint.is_none() {
+                    autoencoder = LatentDiffusion::scaled(autoencoder, &sets.learnt, device)?;
+                }
                 let (model, learning) = (settings.model.clone(), settings.learning.clone());
                 let task = LatentDiffusion::new(model, learning, autoencoder.clone());
                 let show = Decoded {
@@ -172,10 +167,10 @@ impl Run<'_> {
         let held_out = sets.held_out.clone();
         let mut trainer = plan.trainer(task, sets, devices).map_err(blame)?;
         if let Some(average) = self.average {
-            return average.make(&trainer);
+            return average.make(&trainer, |folder| self.next(folder));
         }
         make_folder(&plan.folder)?;
-        let score = self.feature_network.map(|path| {
+        let score = settings.feature_network.as_ref().map(|path| {
             Score::require_draws(show.are_draws())?;
             Score::open(path, &held_out, &plan.folder, trainer.step(), &devices[0])
         });
@@ -216,12 +211,8 @@ impl Run<'_> {
     }
 
     fn header(&self, sets: &Sets) -> Outcome<String> {
-        let Settings {
-            data,
-            task,
-            training,
-        } = &self.plan.settings;
-        let [channels, height, width] = task.shape()?;
+        let Settings { data, training, .. } = &self.plan.settings;
+        let [channels, height, width] = self.plan.shape()?;
         let devices: Vec<String> = self.places.iter().map(DevicePlace::to_string).collect();
         Ok([
             format!("Training for {} steps", training.steps),
@@ -277,24 +268,33 @@ impl Run<'_> {
         lines.push(format!(
             "  metrics     {folder}/report.html, {folder}/steps.csv, {folder}/validation.csv"
         ));
-        let flag = match self.places {
-            [place] if place.name == DeviceName::Cpu => String::new(),
-            [place] => format!(" --device {}", place.name.name()),
-            _ => String::new(),
-        };
-        if !(ending.finished || ending.stopped_early) {
+        if ending.finished || ending.stopped_early {
+            lines.extend(self.next(ending.checkpoint.folder()));
+        } else {
+            let flag = self.flag();
             lines.push(format!(
                 "Continue: cargo xtask train --resume --out {folder}{flag}"
             ));
-        } else if matches!(
-            self.plan.settings.task,
-            TaskConfig::Diffusion(_) | TaskConfig::Latent(_)
-        ) {
-            lines.push(format!(
-                "Next: cargo xtask sample --checkpoint {checkpoint}{flag}"
-            ));
         }
         lines.join("\n")
+    }
+
+    /// What there is to do with a model of the run, where it can be sampled.
+    fn next(&self, model: &Path) -> Option<String> {
+        let is_sampled = matches!(
+            self.plan.settings.task,
+            TaskConfig::Diffusion(_) | TaskConfig::Latent(_)
+        );
+        let (model, flag) = (model.display(), self.flag());
+        is_sampled.then(|| format!("Next: cargo xtask sample --checkpoint {model}{flag}"))
+    }
+
+    /// The option that names the run's device, where it is one and not the usual one.
+    fn flag(&self) -> String {
+        match self.places {
+            [place] if place.name != DeviceName::Cpu => format!(" --device {}", place.name.name()),
+            _ => String::new(),
+        }
     }
 }
 
@@ -302,6 +302,12 @@ impl Run<'_> {
 fn blame(error: TrainingError) -> Failure {
     match error {
         TrainingError::Setting { .. }
+        | TrainingError::NoVariance
+        | TrainingError::UntrainedVariance
+        | TrainingError::HybridPixels { .. }
+        | TrainingError::HybridLatents
+        | TrainingError::OnlyLevel { .. }
+        | TrainingError::OffTable { .. }
         | TrainingError::TooFewImages { .. }
         | TrainingError::ImageShape { .. } => Failure::usage(error),
         _ => error.into(),
@@ -318,7 +324,7 @@ impl Plan {
     }
 
     fn fresh(arguments: &Arguments) -> Outcome<Self> {
-        let settings = Settings::asked(arguments, Settings::base(arguments)?)?;
+        let settings = Settings::asked(arguments, Settings::base(arguments)?, None)?;
         let folder = match &arguments.out {
             Some(folder) => folder.clone(),
             None => usual_folder(&settings.data.name().word()),
@@ -339,7 +345,7 @@ impl Plan {
     fn resumed(arguments: &Arguments) -> Outcome<Self> {
         let folder = match &arguments.out {
             Some(folder) => folder.clone(),
-            None => usual_folder("phantoms"),
+            None => usual_folder(&arguments.data.data.unwrap_or(DataName::Phantoms).word()),
         };
         let Self {
             settings: recorded,
@@ -351,7 +357,7 @@ impl Plan {
         } else {
             recorded.table()?
         };
-        let settings = Settings::asked(arguments, base)?;
+        let settings = Settings::asked(arguments, base, checkpoint.as_ref())?;
         let differences = recorded.forbidden_differences(&settings)?;
         if !differences.is_empty() {
             return Err(Failure::usage(SettingsError::Resumed {
@@ -369,10 +375,13 @@ impl Plan {
     /// A run as it was made.
     fn recorded(folder: &Path) -> Outcome<Self> {
         let checkpoint = Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER))?;
-        let mut settings = Settings::recorded(folder)?;
-        settings.training = checkpoint.config()?;
+        // First, as its error names the settings that another version knew.
+        let training = checkpoint.config()?;
         Ok(Self {
-            settings,
+            settings: Settings {
+                training,
+                ..Settings::recorded(folder)?
+            },
             folder: folder.into(),
             checkpoint: Some(checkpoint),
         })
@@ -396,6 +405,11 @@ impl Plan {
             }
         }?;
         trainer.with_devices(&devices[1..])
+    }
+
+    /// Channels, height and width of the images.
+    fn shape(&self) -> Outcome<[usize; 3]> {
+        self.settings.task.shape(self.checkpoint.as_ref())
     }
 
     /// What the run is called in its report.

@@ -30,6 +30,9 @@ fn task(table: &Table) -> Option<&str> {
 pub(super) fn take(table: &mut Table, arguments: &Arguments) -> Result<(), SettingsError> {
     take_data(table, &arguments.data)?;
     take_model(table, &arguments.model)?;
+    if let Some(path) = &arguments.feature_network {
+        set(table, &["feature_network"], path.display().to_string());
+    }
     take_training(table, &arguments.training)
 }
 

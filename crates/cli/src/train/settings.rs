@@ -1,11 +1,14 @@
 //! The settings of a run: a preset, a file, `--set` and the named options, in rising order of precedence.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 use serde::Serialize;
 use toml::{Table, Value};
-use tweedie::training::TrainingConfig;
+use tweedie::training::{Checkpoint, TrainingConfig};
 
 use super::{
     arguments::Arguments,
@@ -24,14 +27,21 @@ pub(super) const RUN_FILE: &str = "run.toml";
 /// Everything that a run depends on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Settings {
+    /// The network in whose features draws are scored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) feature_network: Option<PathBuf>,
     pub(super) data: DataConfig,
     pub(super) task: TaskConfig,
     pub(super) training: TrainingConfig,
 }
 
 impl Settings {
-    /// The settings that the arguments of a run ask for, on top of `base`.
-    pub(super) fn asked(arguments: &Arguments, base: Table) -> Outcome<Self> {
+    /// The settings that the arguments of a run ask for, on top of `base`; of a run that goes on from `checkpoint`, if from one.
+    pub(super) fn asked(
+        arguments: &Arguments,
+        base: Table,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Outcome<Self> {
         let mut table = base;
         for text in &arguments.set {
             table::lay(&mut table, assignment(text).map_err(Failure::usage)?);
@@ -42,7 +52,7 @@ impl Settings {
         settings.task.validate().map_err(Failure::usage)?;
         settings.make_paths_absolute()?;
         settings
-            .check_data(settings.task.shape()?)
+            .check_data(settings.task.shape(checkpoint)?)
             .map_err(Failure::usage)?;
         Ok(settings)
     }
@@ -83,13 +93,25 @@ impl Settings {
             Err(SettingsError::NoTable { found: None, .. }) => Table::new(),
             other => other?,
         };
+        let feature_network = match table.remove("feature_network") {
+            None => None,
+            Some(Value::String(path)) => Some(path.into()),
+            Some(found) => {
+                return Err(SettingsError::Field {
+                    place: "feature_network".to_owned(),
+                    message: format!("expected a path, found {found}"),
+                });
+            }
+        };
         if let Some((key, _)) = table.iter().next() {
             return Err(SettingsError::Field {
                 place: key.clone(),
-                message: "expected only `preset`, `data`, `task` and `training`".to_owned(),
+                message: "expected only `feature_network`, `data`, `task` and `training`, and in a file `preset`"
+                    .to_owned(),
             });
         }
         Ok(Self {
+            feature_network,
             data: section("data", data)?,
             task: TaskConfig::read(task)?,
             training: section("training", training)?,
@@ -121,14 +143,17 @@ impl Settings {
         Ok(toml::to_string(&self.table()?)?)
     }
 
-    /// In what a resumed run would differ from its record beside what may: its length, and what is done every so many steps.
+    /// In what a resumed run would differ from its record beside what may: its length, what is done every so many steps, and scores
+    /// where it had none.
     pub(super) fn forbidden_differences(
         &self,
         asked: &Self,
     ) -> Result<Vec<Difference>, SettingsError> {
         let mut found = table::differences(&self.table()?, &asked.table()?);
-        found.retain(|Difference { field, .. }| {
-            field != "training.steps"
+        found.retain(|Difference { field, values }| {
+            let is_first = field == "feature_network" && values[0].is_none();
+            !is_first
+                && field != "training.steps"
                 && !(field.starts_with("training.") && field.ends_with("_every"))
         });
         Ok(found)
@@ -162,10 +187,12 @@ impl Settings {
 
     /// So that the run can be resumed from another working folder.
     fn make_paths_absolute(&mut self) -> Result<(), SettingsError> {
-        for path in [self.data.path_mut(), self.task.path_mut()]
-            .into_iter()
-            .flatten()
-        {
+        let paths = [
+            self.data.path_mut(),
+            self.task.path_mut(),
+            self.feature_network.as_mut(),
+        ];
+        for path in paths.into_iter().flatten() {
             *path = std::path::absolute(&*path).map_err(|source| SettingsError::Read {
                 path: path.clone(),
                 source,

@@ -6,7 +6,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 use tweedie::{
     burn::tensor::Device,
-    models::{AutoencoderModel, ClassifierModel, ModelConfig, PretrainedAutoencoder},
+    models::{
+        AUTOENCODER_FOLDER, AutoencoderModel, ClassifierModel, ModelConfig, PretrainedAutoencoder,
+    },
     training::{
         AutoencodingConfig, CHECKPOINTS_FOLDER, Checkpoint, ClassificationConfig, DiffusionConfig,
         TrainingError,
@@ -147,8 +149,8 @@ impl TaskConfig {
         Ok(())
     }
 
-    /// Channels, height and width of the images.
-    pub(super) fn shape(&self) -> Outcome<[usize; 3]> {
+    /// Channels, height and width of the images; `checkpoint` is what the run goes on from.
+    pub(super) fn shape(&self, checkpoint: Option<&Checkpoint>) -> Outcome<[usize; 3]> {
         let of = |model: &AutoencoderModel| {
             let [height, width] = model.image_size;
             [model.architecture.channels, height, width]
@@ -163,7 +165,7 @@ impl TaskConfig {
                 [model.architecture.encoder.channels, height, width]
             }
             Self::Autoencoder(settings) => of(&settings.model),
-            Self::Latent(settings) => of(&AutoencoderModel::open(&settings.folder()?)?),
+            Self::Latent(settings) => of(&AutoencoderModel::open(&settings.folder(checkpoint)?)?),
         })
     }
 
@@ -188,8 +190,12 @@ impl TaskConfig {
 }
 
 impl LatentSettings {
-    /// The folder of the autoencoder; of a run that of its newest checkpoint.
-    fn folder(&self) -> Outcome<PathBuf> {
+    /// The folder of the autoencoder, of a run that of its newest checkpoint. A `checkpoint` to go on from has its own copy, and
+    /// what it was made of may be gone.
+    fn folder(&self, checkpoint: Option<&Checkpoint>) -> Outcome<PathBuf> {
+        if let Some(checkpoint) = checkpoint {
+            return Ok(checkpoint.folder().join(AUTOENCODER_FOLDER));
+        }
         let checkpoints = self.autoencoder.join(CHECKPOINTS_FOLDER);
         match Checkpoint::latest(&checkpoints) {
             Ok(checkpoint) => Ok(checkpoint.folder().into()),
@@ -198,9 +204,13 @@ impl LatentSettings {
         }
     }
 
-    /// The autoencoder.
-    pub(super) fn open(&self, device: &Device) -> Outcome<PretrainedAutoencoder> {
-        PretrainedAutoencoder::open(&self.folder()?, device).map_err(Failure::from)
+    /// The autoencoder; that of a `checkpoint` has the scale that the run has had from its start.
+    pub(super) fn open(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        device: &Device,
+    ) -> Outcome<PretrainedAutoencoder> {
+        PretrainedAutoencoder::open(&self.folder(checkpoint)?, device).map_err(Failure::from)
     }
 }
 

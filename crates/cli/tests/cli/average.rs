@@ -20,6 +20,10 @@ fn widths_are_compared_by_their_validation_loss() {
         .collect();
     assert_eq!(losses.len(), 3, "{}", done.out);
     assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0));
+    assert!(
+        losses[0] != losses[1] && losses[1] != losses[2],
+        "{losses:?}"
+    );
 }
 
 #[test]

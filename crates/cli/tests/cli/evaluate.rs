@@ -1,9 +1,13 @@
 //! `tweedie evaluate`.
 
-use std::fs;
+use std::{
+    f64::consts::{LN_2, TAU},
+    fs,
+};
 
 use crate::{
     bad_input::{FAILED, USAGE, assert_refused},
+    data::digits,
     run::Place,
 };
 
@@ -36,6 +40,48 @@ fn the_bound_has_three_terms_and_does_not_depend_on_the_batch_size() {
         let (one, other) = (number(&whole, path), number(&parts, path));
         assert!((one - other).abs() < 1e-3, "{path}: {one}, {other}");
     }
+}
+
+/// An untrained network of `v` answers nothing, and is exact for white noise.
+#[test]
+fn white_noise_has_the_bits_of_its_law() {
+    let place = Place::new();
+    digits(&place, 9, 5);
+    // White, and black where they are padded: a half away from grey.
+    let path = place.path("digits/t10k-images-idx3-ubyte");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[16..].fill(255);
+    fs::write(&path, bytes).unwrap();
+    place.succeed(
+        "train --config small.toml --set task.model.parametrisation=v --steps 1 \
+         --set training.learning_rate=1e-9 --set task.model.schedule.beta_max=2e-4 --out white",
+    );
+    place.succeed(
+        "evaluate --checkpoint white --data mnist --path digits --images 4 --ranges 2 \
+         --json white.json",
+    );
+    let text = fs::read_to_string(place.path("white.json")).unwrap();
+    let report = serde_json::from_str(&text).unwrap();
+
+    let kept: f64 = (0..1000)
+        .map(|k| 1.0 - 1e-4 * (1.0 + f64::from(k) / 999.0))
+        .product();
+    let prior = -0.5 * (1.0 - kept).ln() / LN_2;
+    let found = number(&report, "/bound/prior/mean");
+    assert!((found - prior).abs() < 1e-5, "{found}, {prior}");
+
+    // In pixels of [0, 1], with the noise of the first step.
+    let variance = 0.25 / (1.0 - 1e-4);
+    let middle = 0.5 - 0.5 / 256.0;
+    let square = middle * middle + 1.0 / (12.0 * 256.0 * 256.0);
+    let flow = 8.0 + 0.5 * (TAU * variance).log2() + 0.5 * square / (variance * LN_2);
+    let found = number(&report, "/flow/total/mean");
+    // Five standard errors of the uniform numbers, each 2 middle/(256 sqrt(12)) in a square.
+    let error = middle / (256.0 * 12.0_f64.sqrt()) / (variance * LN_2) / 256.0_f64.sqrt();
+    assert!(
+        (found - flow).abs() < 5.0 * error,
+        "{found}, {flow} +- {error}"
+    );
 }
 
 #[test]

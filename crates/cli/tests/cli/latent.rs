@@ -75,10 +75,24 @@ fn samples_and_restorations_are_images() {
 }
 
 #[test]
+fn a_run_goes_on_without_the_folder_of_its_autoencoder() {
+    let place = trained();
+    fs::rename(place.path("autoencoder"), place.path("elsewhere")).unwrap();
+    let done = place.succeed("train --resume --out latent --steps 4");
+    assert!(done.out.contains("1 x 8 x 8"), "{done:?}");
+    let refused = place.run("train --config latent.toml --out other");
+    assert_refused(&refused, FAILED, &["autoencoder"]);
+}
+
+#[test]
 fn what_latents_do_not_have_is_refused() {
     let place = trained();
     let restore = "restore --checkpoint latent --steps 2 --samples 1";
     for (line, words) in [
+        (
+            "train --config latent.toml --set task.objective.type=hybrid --out other".into(),
+            ["hybrid", "levels of grey", "latents"],
+        ),
         (
             format!("{restore} --method ddrm"),
             ["ddrm", "a measurement through a decoder", "dps-annealed"],

@@ -40,6 +40,27 @@ fn a_finished_run_has_nothing_to_resume() {
     assert!(done.out.contains("Nothing to do"), "{done:?}");
 }
 
+/// The settings that a run of a former version has are named, whatever else its folder lacks.
+#[test]
+fn a_run_of_another_version_is_refused_by_the_setting_that_differs() {
+    let place = Place::new();
+    place.succeed("train --config small.toml --out run --steps 1");
+    let state = checkpoint(&place.path("run"), 1).join("training.json");
+    let text = fs::read_to_string(&state).unwrap();
+    assert!(text.contains("\"ema_decays\""), "{text}");
+    fs::write(&state, text.replace("\"ema_decays\"", "\"ema_decay\"")).unwrap();
+    fs::remove_file(place.path("run/run.toml")).unwrap();
+    let done = place.run("train --resume --out run --steps 2");
+    assert_eq!(done.code, Some(1), "{done:?}");
+    for word in ["training.json", "cannot resume", "`ema_decay`"] {
+        assert!(done.err.contains(word), "{done:?}");
+    }
+    // Its model can be used all the same.
+    place.succeed(
+        "sample --checkpoint run/checkpoints/step-00000001 --samples 1 --steps 2 --out drawn",
+    );
+}
+
 /// All that a run keeps from step to step.
 const ALL: &str = "--set training.accumulate=2 --set training.ema_decays=[0.9,0.5] --set training.patience=9 \
     --set training.post_hoc.every=3 --set task.levels.distribution.type=importance";

@@ -227,13 +227,25 @@ fn draws_are_scored_in_a_network_of_classes() {
     let scores = || fs::read_to_string(place.path("run/frechet.csv")).unwrap();
     let before = scores();
     assert_eq!(rows(&place.path("run/frechet.csv")), 2);
-    // Rows of steps that were lost are made again, the others kept.
+    // Rows of steps that were lost are made again, the others kept; the record knows the network.
     place.write("run/frechet.csv", before.clone() + "9,1.0,256\n");
-    place.succeed("train --resume --out run --steps 3 --feature-network classifier");
+    place.succeed("train --resume --out run --steps 3");
     assert_eq!(rows(&place.path("run/frechet.csv")), 3);
     assert!(scores().starts_with(&before), "{}", scores());
     let page = fs::read_to_string(place.path("run/report.html")).unwrap();
     assert!(page.contains("Fréchet distance to held-out images"));
+
+    let refused = place.run("train --resume --out run --steps 4 --feature-network other");
+    assert_refused(
+        &refused,
+        USAGE,
+        &["feature_network is", "classifier", "other"],
+    );
+    place.succeed("train --config small.toml --batch-size 2 --steps 1 --out unscored");
+    place.succeed("train --resume --out unscored --steps 2 --feature-network classifier");
+    assert_eq!(rows(&place.path("unscored/frechet.csv")), 1);
+    let refused = place.run("train --config small.toml --set feature_network=3 --out other");
+    assert_refused(&refused, USAGE, &["feature_network", "a path", "3"]);
 
     let refused = place.run(&format!("{line} --size 12 --out other"));
     assert_refused(&refused, USAGE, &["[1, 8, 8]", "[1, 12, 12]"]);

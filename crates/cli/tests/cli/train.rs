@@ -73,6 +73,8 @@ fn the_report_stands_alone_and_shows_all() {
     assert_eq!(page.matches("data:image/png;base64,iVBORw0KGgo").count(), 2);
     assert!(page.contains("step 2<") && page.contains("step 4<"));
     assert!(page.contains("base_channels = 8"));
+    // The marks of an axis differ, also of what is constant: the learning rate.
+    assert_eq!(page.lines().filter(|line| *line == "1e-3").count(), 1);
     // All that it refers to is inside; names of XML are no addresses.
     for outside in ["<script", "<link", "src=\"http", "href", "url("] {
         assert!(!page.contains(outside), "{outside}");

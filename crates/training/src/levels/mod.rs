@@ -7,6 +7,7 @@ mod times;
 
 use serde::{Deserialize, Serialize};
 use tweedie_core::Rng;
+use tweedie_models::ModelConfig;
 
 use crate::{Prediction, TrainingError};
 use distribution::Drawn;
@@ -65,6 +66,25 @@ impl LevelsConfig {
     /// [`TrainingError::Setting`], naming the field.
     pub fn validate(&self) -> Result<(), TrainingError> {
         self.distribution.validate()
+    }
+
+    /// Refuses to train a model of one level at others, and one of all levels at one: its file would say what is not so.
+    ///
+    /// # Errors
+    /// [`TrainingError::OnlyLevel`].
+    pub(crate) fn check(&self, model: &ModelConfig) -> Result<(), TrainingError> {
+        let found = self.distribution;
+        let one = match found {
+            LevelDistribution::One { sigma } => Some(sigma),
+            _ => None,
+        };
+        if one == model.only_sigma {
+            return Ok(());
+        }
+        Err(TrainingError::OnlyLevel {
+            only: model.only_sigma,
+            found,
+        })
     }
 }
 

@@ -75,6 +75,9 @@ impl ObjectiveConfig {
     /// [`TrainingError`], with what was found and what was expected.
     pub fn check(&self, model: &ModelConfig, levels: &LevelsConfig) -> Result<(), TrainingError> {
         let network = &model.architecture;
+        if network.learns_variance() && *self != (Self::Hybrid {}) {
+            return Err(TrainingError::UntrainedVariance);
+        }
         match self {
             Self::Denoising { .. } => Ok(()),
             Self::Sliced { .. } => without_dropout(network),

@@ -51,6 +51,7 @@ impl Diffusion {
     pub fn new(model: ModelConfig, config: DiffusionConfig) -> Result<Self, TrainingError> {
         model.validate()?;
         config.objective.validate()?;
+        config.levels.check(&model)?;
         config.objective.check(&model, &config.levels)?;
         let prediction = Prediction::of(&model)?;
         Ok(Self {

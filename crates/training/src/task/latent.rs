@@ -18,7 +18,7 @@ use tweedie_models::{
 };
 
 use super::{Diffusion, DiffusionConfig, Memory, Task, autoencoding::check_image};
-use crate::{Examples, Level, TrainingError};
+use crate::{Examples, Level, ObjectiveConfig, TrainingError};
 
 /// Images that the variance of the latents is measured on.
 const MEASURED: usize = 256;
@@ -34,13 +34,17 @@ impl LatentDiffusion {
     /// the latents. Their variance should be 1: see [`scaled`](Self::scaled).
     ///
     /// # Errors
-    /// When the model or a setting is invalid, or the model is not one of these latents.
+    /// When the model or a setting is invalid, the model is not one of these latents, or [`TrainingError::HybridLatents`].
     pub fn new(
         model: ModelConfig,
         config: DiffusionConfig,
         autoencoder: PretrainedAutoencoder,
     ) -> Result<Self, TrainingError> {
         LatentModel::check(&model, &autoencoder)?;
+        if config.objective == (ObjectiveConfig::Hybrid {}) {
+            // Its bound is one of pixels that have 256 values.
+            return Err(TrainingError::HybridLatents);
+        }
         let [height, width] = model.image_size;
         model.architecture.check_size(height, width)?;
         Ok(Self {

@@ -1,10 +1,14 @@
 //! The variational bound, against its terms in closed form and the exact law of the chain.
 
-use std::f64::consts::LN_2;
+use std::{
+    f64::consts::{LN_2, TAU},
+    sync::Arc,
+};
 
 use burn::tensor::{Tensor, TensorData};
 use tweedie_core::{
-    Backbone, Conditioning, Given, NoiseLabel, Parametrisation, Rng, VarianceExploding,
+    Backbone, Conditioning, DdpmTable, Given, NoiseLabel, Parametrisation, Rng, VarianceExploding,
+    gauss_legendre,
 };
 use tweedie_testkit::{assert_close, assert_z, device, values, z_bound};
 use tweedie_training::{
@@ -96,8 +100,8 @@ fn divergence(ratio: f64, step: usize, value: u32) -> f64 {
 }
 
 /// The mean of the reconstruction of a pixel, in nats.
-fn reconstruction(ratio: f64, value: u32) -> f64 {
-    let (pixel, sigma) = (pixel(value), sigma(1));
+fn reconstruction(ratio: f64, pixel: f64, log_bin: impl Fn(f64, f64, f64) -> f64) -> f64 {
+    let sigma = sigma(1);
     let gain = VARIANCE / (VARIANCE + sigma * sigma);
     let variance = ratio * variances(1).1;
     normal_mean(|n| {
@@ -139,7 +143,7 @@ fn every_term_has_its_mean() {
         }
         let first = ratio(variance, share, 1);
         gaps.push(excess(&found.reconstruction, |value| {
-            reconstruction(first, value)
+            reconstruction(first, pixel(value), log_bin)
         }));
         let gap: Vec<f64> = gaps.iter().map(|g| g.mean).collect();
         let error: Vec<f64> = gaps.iter().map(|g| g.standard_error).collect();
@@ -185,7 +189,9 @@ fn the_prior_term_is_exact() {
 fn one_step_of_each_range_stands_for_it() {
     let variance = ReverseVariance::Beta;
     let found = measure(IMAGES, variance, Some(7), &exact(|_| 0.0));
-    assert_eq!(found.denoising.len(), 7);
+    // Powers of 49^(1/7), rounded, and one more.
+    let ends = found.denoising.iter().map(|term| *term.steps.end());
+    assert_eq!(ends.collect::<Vec<_>>(), [3, 4, 6, 10, 17, 29, 50]);
     let mut next = 2;
     let gaps: Vec<Estimate> = found
         .denoising
@@ -279,6 +285,137 @@ fn the_mean_and_its_error() {
     );
 }
 
+#[test]
+fn images_are_rounded_to_their_values() {
+    let whole = measure(IMAGES, ReverseVariance::Beta, Some(2), &exact(|_| 0.0));
+    let off = images(IMAGES).add_scalar(0.4 / 255.0);
+    let mut rng = Rng::seeded(3, &device());
+    let found = bound(ReverseVariance::Beta, Some(2))
+        .of(&exact(|_| 0.0), off, Given::nothing(), &mut rng)
+        .unwrap();
+    assert_eq!(found, whole);
+}
+
+/// A network of images in [0, 1]: the terms depend on the image, not on its law.
+#[test]
+fn pixels_may_have_other_units() {
+    let own = |value: u32| f64::from(value) / 255.0;
+    let bound = Bound::new(
+        prediction(Parametrisation::V),
+        (0.0, 1.0),
+        ReverseVariance::Posterior,
+        Some(1),
+    );
+    let mut rng = Rng::seeded(3, &device());
+    let found = bound
+        .unwrap()
+        .of(&exact(|_| 0.0), images(IMAGES), Given::nothing(), &mut rng)
+        .unwrap();
+    let kept = table().alpha_bar(STEPS);
+    let prior = excess(&found.prior, |value| {
+        0.5 * (kept * own(value).powi(2) - kept - (1.0 - kept).ln())
+    });
+    assert!(prior.mean.abs() < 20.0 * f64::from(f32::EPSILON), "{prior}");
+    // The bins are those of [-1, 1], shrunk to a half.
+    let log_bin =
+        |pixel, mean, variance| log_bin(2.0 * pixel - 1.0, 2.0 * mean - 1.0, 4.0 * variance);
+    let gap = excess(&found.reconstruction, |value| {
+        reconstruction(1.0, own(value), log_bin)
+    });
+    assert_z("reconstruction", &[gap.mean], &[0.0], &[gap.standard_error]);
+}
+
+/// Denoises to one number for each row, and must be told a class.
+struct Says(Vec<f64>);
+
+impl Backbone for Says {
+    fn forward(&self, x: Tensor<4>, conditioning: Conditioning) -> Tensor<4> {
+        conditioning.given.class.expect("a class is given");
+        let said = Tensor::<1>::from_data(self.0.as_slice(), &x.device());
+        said.reshape([-1, 1, 1, 1]).expand(x.dims())
+    }
+}
+
+/// `-ln p(x_0 | x_1)` of single pixels of which a network says the mean, by a chain.
+fn decoded(prediction: Prediction, variance: ReverseVariance, pairs: &[(u32, f64)]) -> Vec<f64> {
+    let rows = pairs.len();
+    let shares: Vec<f64> = pairs.iter().map(|(v, _)| f64::from(*v) / 255.0).collect();
+    let images = Tensor::from_data(TensorData::new(shares, [rows, 1, 1, 1]), &device());
+    let network = Says(pairs.iter().map(|(_, mean)| *mean).collect());
+    let given = Given {
+        class: Some(Tensor::from_ints([7], &device())),
+        image: None,
+    };
+    let bound = Bound::new(prediction, (-1.0, 1.0), variance, None).unwrap();
+    let mut rng = Rng::seeded(3, &device());
+    let found = bound.of(&network, images, given, &mut rng).unwrap();
+    found.reconstruction.iter().map(|b| b * LN_2).collect()
+}
+
+/// `ln` of the mass of the standard normal law from `near`, above 0, over `width`.
+fn log_tail_mass(near: f64, width: f64) -> f64 {
+    // What is beyond is below e^-40 of it.
+    let cell = width.min(40.0 / near) / 40.0;
+    let mass: f64 = (0..40)
+        .flat_map(|k| gauss_legendre(f64::from(k) * cell, f64::from(k + 1) * cell))
+        .map(|(t, weight)| weight * (-near * t - 0.5 * t * t).exp())
+        .sum();
+    mass.ln() - 0.5 * (near * near + TAU.ln())
+}
+
+/// Where a mass is below every number of a computer, up to 58 standard deviations away.
+#[test]
+fn the_reconstruction_of_a_bad_network_is_exact() {
+    let pairs = [
+        (255, 0.0),
+        (255, -0.125),
+        (255, -1.0),
+        (0, 0.125),
+        (0, 1.0),
+        (100, 1.0),
+        (100, 0.875),
+        (100, -1.0),
+    ];
+    let clean = prediction(Parametrisation::Denoised);
+    let found = decoded(clean, ReverseVariance::Posterior, &pairs);
+    let deviation = variances(1).1.sqrt();
+    let half = 1.0 / 255.0;
+    for ((value, mean), found) in pairs.into_iter().zip(found) {
+        let width = if value == 100 {
+            2.0 * half
+        } else {
+            f64::INFINITY
+        };
+        let near = ((pixel(value) - mean).abs() - half) / deviation;
+        let expected = -log_tail_mass(near, width / deviation);
+        // A pixel is rounded to single precision.
+        let rounding = near / deviation * f64::from(f32::EPSILON);
+        let name = format!("{value}, {mean}, {near} deviations");
+        assert_close(&name, &[found], &[expected], 2.0 * rounding);
+    }
+}
+
+#[test]
+fn the_first_step_has_its_own_beta() {
+    let pairs = [(0, -0.9375), (100, -0.25), (255, 0.9375)];
+    let clean = prediction(Parametrisation::Denoised);
+    let found = decoded(clean, ReverseVariance::Beta, &pairs);
+    let (beta, _) = variances(1);
+    let expected = pairs.map(|(value, mean)| -log_bin(pixel(value), mean, beta));
+    assert_close("beta", &found, &expected, 1e-4);
+}
+
+#[test]
+fn a_chain_of_one_step_has_its_beta() {
+    let table = Arc::new(DdpmTable::new(&[0.02]).unwrap());
+    let label = NoiseLabel::Step { steps: 1 };
+    let prediction = Prediction::new(table, label, Parametrisation::Denoised);
+    let pairs = [(0, -0.9), (100, 0.0), (255, 0.75)];
+    let found = decoded(prediction, ReverseVariance::Posterior, &pairs);
+    let expected = pairs.map(|(value, mean)| -log_bin(pixel(value), mean, 0.02));
+    assert_close("one step", &found, &expected, 1e-4);
+}
+
 /// Hears no variance.
 struct Mute;
 
@@ -299,7 +436,7 @@ fn what_has_no_bound_is_refused() {
         Bound::new(prediction, (-1.0, 1.0), ReverseVariance::Posterior, ranges).err()
     };
     let exploding = |label| {
-        let schedule = std::sync::Arc::new(VarianceExploding::new(0.01, 50.0).unwrap());
+        let schedule = Arc::new(VarianceExploding::new(0.01, 50.0).unwrap());
         Prediction::new(schedule, label, Parametrisation::Epsilon)
     };
     let continuous = new(exploding(NoiseLabel::Time { scale: 1.0 }), None);

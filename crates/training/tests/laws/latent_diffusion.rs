@@ -16,8 +16,8 @@ use tweedie_models::{
 };
 use tweedie_testkit::{device, values};
 use tweedie_training::{
-    Diffusion, DiffusionConfig, Event, Examples, Flow, LatentDiffusion, Task, Trainer,
-    TrainingConfig, TrainingError,
+    Diffusion, DiffusionConfig, Event, Examples, Flow, LatentDiffusion, ObjectiveConfig, Task,
+    Trainer, TrainingConfig, TrainingError,
 };
 
 use crate::{
@@ -261,6 +261,14 @@ fn what_is_no_model_of_the_latents_is_refused() {
         TrainingError::Model(ModelError::LatentPixels {
             found: Pixels::Symmetric
         })
+    ));
+    let hybrid = DiffusionConfig {
+        objective: ObjectiveConfig::Hybrid {},
+        ..DiffusionConfig::default()
+    };
+    assert!(matches!(
+        LatentDiffusion::new(model(), hybrid, scaled(1)).err(),
+        Some(TrainingError::HybridLatents)
     ));
     let none: Examples = Arc::new(InMemDataset::new(Vec::new()));
     let scale = |set: &Examples| LatentDiffusion::scaled(pretrained(1), set, &device());

@@ -15,6 +15,8 @@ mod clipping;
 #[cfg(test)]
 mod conditioning;
 #[cfg(test)]
+mod diverging;
+#[cfg(test)]
 mod hybrid;
 #[cfg(test)]
 mod known_optima;

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use burn::module::Module;
 use burn::{
-    module::{ModuleMapper, Param},
+    module::{Module, ModuleMapper, Param},
     nn::{Linear, LinearConfig},
     tensor::Tensor,
 };
 use tempfile::tempdir;
-use tweedie_models::save_weights;
-use tweedie_testkit::{assert_close, device};
+use tweedie_core::{Denoiser, Rng};
+use tweedie_models::{Pretrained, save_weights};
+use tweedie_testkit::{assert_close, device, values};
 use tweedie_training::{
     PostHocConfig, SNAPSHOTS_FOLDER, Snapshots, TrainingConfig, TrainingError, averaged,
 };
@@ -198,6 +198,45 @@ fn a_run_keeps_its_snapshots() {
         1e-5,
     );
     assert_ne!(weights(&found), weights(trainer.average()));
+}
+
+/// Those of another run in the same folder would pass for later ones.
+#[test]
+fn snapshots_of_lost_work_are_removed() {
+    let folder = tempdir().unwrap();
+    run(
+        &mut trainer(with_snapshots(), model(small())),
+        folder.path(),
+        None,
+    )
+    .unwrap();
+    assert_eq!(Snapshots::open(folder.path()).unwrap().step(), 12);
+    std::fs::remove_dir_all(folder.path().join("checkpoints")).unwrap();
+    run(
+        &mut trainer(with_snapshots(), model(small())),
+        folder.path(),
+        Some(5),
+    )
+    .unwrap();
+    assert_eq!(Snapshots::open(folder.path()).unwrap().step(), 4);
+}
+
+#[test]
+fn an_average_is_written_as_a_model() {
+    let folder = tempdir().unwrap();
+    let mut trainer = trainer(with_snapshots(), model(small()));
+    run(&mut trainer, folder.path(), None).unwrap();
+    let snapshots = Snapshots::open(folder.path()).unwrap();
+    let average = snapshots.average(0.07, trainer.average()).unwrap();
+    let place = folder.path().join("model");
+    trainer.save_network(&average, &place).unwrap();
+    let opened = Pretrained::open(&place, &device()).unwrap();
+    let expected = model(small()).denoiser(average).unwrap();
+    let others = model(small()).denoiser(trainer.average().clone()).unwrap();
+    let noisy = Rng::seeded(2, &device()).normal([1, 1, 8, 8]);
+    let found = values(&opened.denoiser().denoise(noisy.clone(), 0.5));
+    assert_eq!(found, values(&expected.denoise(noisy.clone(), 0.5)));
+    assert_ne!(found, values(&others.denoise(noisy, 0.5)));
 }
 
 /// `network` with the names that the parameters of `names` have.

@@ -1,13 +1,16 @@
 //! Data and models that cannot be trained are refused before the first step.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use burn::data::dataset::{Dataset, DatasetError};
 use tweedie_data::{Example, Phantoms, Unlabelled};
 use tweedie_models::ModelError;
 use tweedie_testkit::device;
 use tweedie_training::{
-    Diffusion, DiffusionConfig, Examples, Trainer, TrainingConfig, TrainingError,
+    Diffusion, DiffusionConfig, Examples, LevelDistribution, Trainer, TrainingConfig, TrainingError,
 };
 
 use crate::support::{config, held_out, images, model, run, small, task};
@@ -132,6 +135,29 @@ fn models_that_cannot_be_are_refused() {
     );
 }
 
+/// A model of one level is trained at that one, and nothing else is.
+#[test]
+fn levels_are_those_that_the_model_says() {
+    let trained = |only_sigma, distribution| {
+        let mut model = model(small());
+        model.only_sigma = only_sigma;
+        let mut config = DiffusionConfig::default();
+        config.levels.distribution = distribution;
+        Diffusion::new(model, config).err()
+    };
+    let one = LevelDistribution::One { sigma: 0.1 };
+    let all = LevelDistribution::Uniform;
+    assert!(trained(Some(0.1), one).is_none());
+    assert!(trained(None, all).is_none());
+    for (only_sigma, distribution) in [(Some(0.2), one), (None, one), (Some(0.1), all)] {
+        let error = trained(only_sigma, distribution).unwrap();
+        assert!(
+            matches!(error, TrainingError::OnlyLevel { only, found } if only == only_sigma && found == distribution),
+            "{error}"
+        );
+    }
+}
+
 /// Cannot read its last image.
 struct Damaged;
 
@@ -167,4 +193,31 @@ fn an_image_that_cannot_be_read_stops_the_run_by_name() {
         error.to_string().contains("0021.png is cut short"),
         "{error}"
     );
+}
+
+/// Its last image has another shape than the first, which alone is looked at beforehand.
+struct Uneven;
+
+impl Dataset<Example> for Uneven {
+    fn get(&self, index: usize) -> Result<Example, DatasetError> {
+        if index + 1 == self.len() {
+            return phantoms(1, 8, 12).get(0);
+        }
+        images().get(index)
+    }
+
+    fn len(&self) -> usize {
+        20
+    }
+}
+
+/// The panic of the thread that makes batches does not pass for the end of the data.
+#[test]
+fn a_panic_over_a_batch_is_one_of_the_run() {
+    let task = task(model(small()));
+    let mut trainer =
+        Trainer::new(config(), task, Arc::new(Uneven), held_out(), &device()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let found = catch_unwind(AssertUnwindSafe(|| run(&mut trainer, folder.path(), None)));
+    assert!(found.is_err());
 }

@@ -133,6 +133,9 @@ fn work_lost_in_a_crash_is_done_again() {
     fs::remove_dir_all(latest(folder.path()).folder()).unwrap();
     assert_eq!(latest(folder.path()).step(), 5);
     assert_eq!(steps(folder.path()).len(), 9);
+    // The disk was full in the middle of a line.
+    let path = folder.path().join("steps.csv");
+    fs::write(&path, fs::read_to_string(&path).unwrap() + "10,0.4").unwrap();
     finish(&config, &model, folder.path());
     assert_same(folder.path(), expected.path());
 }

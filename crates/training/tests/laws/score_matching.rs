@@ -360,7 +360,7 @@ fn what_cannot_be_trained_is_refused() {
         refusal(&hybrid, small(), 8),
         "the variance of the reverse step was asked for, and the network has none: expected a unet with learned_sigma = true"
     );
-    let learning = UNetConfig {
+    let learning = || UNetConfig {
         learned_sigma: true,
         ..small()
     };
@@ -368,9 +368,9 @@ fn what_cannot_be_trained_is_refused() {
         distribution: LevelDistribution::One { sigma: 0.5 },
         ..LevelsConfig::default()
     };
-    let refused = hybrid.check(&model(learning.clone()), &between);
+    let refused = hybrid.check(&model(learning()), &between);
     assert!(matches!(refused, Err(TrainingError::OffTable { .. })));
-    let mut unit = model(learning.clone());
+    let mut unit = model(learning());
     unit.pixels = tweedie_models::Pixels::Unit;
     let refused = hybrid.check(&unit, &LevelsConfig::default());
     assert!(matches!(refused, Err(TrainingError::HybridPixels { .. })));
@@ -378,7 +378,12 @@ fn what_cannot_be_trained_is_refused() {
         objective: hybrid,
         ..DiffusionConfig::default()
     };
-    assert!(tweedie_training::Diffusion::new(model(learning), fine).is_ok());
+    assert!(tweedie_training::Diffusion::new(model(learning()), fine).is_ok());
+    assert_eq!(
+        refusal(&ObjectiveConfig::default(), learning(), 8),
+        "the network has a variance of the reverse step, which this objective does not train: expected the objective hybrid, or \
+         learned_sigma = false"
+    );
     let none = ObjectiveConfig::Sliced {
         projections: 0,
         variance_reduction: true,

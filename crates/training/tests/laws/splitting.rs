@@ -1,8 +1,15 @@
 //! A step that is cut over micro-batches, devices and precisions is the step in one piece, up to rounding.
 
-use tweedie_models::Precision;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use tweedie_core::Rng;
+use tweedie_data::{Example, ExampleBatch};
+use tweedie_models::{Network, Precision};
 use tweedie_testkit::{assert_close, device};
-use tweedie_training::{StepRecord, Trainer, TrainingConfig, TrainingError};
+use tweedie_training::{
+    Diffusion, Level, StepRecord, Task, Trainer, TrainingConfig, TrainingError,
+};
 
 use crate::support::{
     config, first_batch, held_out, images, model, run, small, task, trainer, weights,
@@ -48,6 +55,103 @@ fn a_step_in_parts_is_the_step_in_one_piece() {
         let bound = 1e-4 * config().learning_rate;
         assert_close("weights", &found, &expected, bound);
     }
+}
+
+/// The usual task with other weights of its levels.
+struct Weighted(Diffusion, [f64; 4]);
+
+impl Task for Weighted {
+    type Network = Network;
+
+    fn init(&self, seed: u64, device: &Device) -> Result<Network, TrainingError> {
+        self.0.init(seed, device)
+    }
+
+    fn check(&self, example: &Example) -> Result<(), TrainingError> {
+        self.0.check(example)
+    }
+
+    fn levels(&self, rows: usize, rng: &mut Rng) -> Vec<Level> {
+        let levels = self.0.levels(4, rng).into_iter().zip(self.1);
+        levels
+            .map(|(level, weight)| Level { weight, ..level })
+            .take(rows)
+            .collect()
+    }
+
+    fn losses(
+        &self,
+        network: &Network,
+        batch: ExampleBatch,
+        levels: &[Level],
+        rng: &mut Rng,
+    ) -> Tensor<1> {
+        self.0.losses(network, batch, levels, rng)
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), TrainingError> {
+        self.0.save(folder)
+    }
+
+    fn is_in(&self, folder: &Path) -> Result<bool, TrainingError> {
+        self.0.is_in(folder)
+    }
+}
+
+/// `sum_i w_i L_i / B`, of which one row is left where the others weigh nothing.
+#[test]
+fn each_row_has_the_weight_of_its_level() {
+    let weighted = |weights: [f64; 4], rows: usize, accumulate: usize, devices: usize| {
+        let config = TrainingConfig {
+            accumulate,
+            ..config()
+        };
+        let task = Weighted(task(model(small())), weights);
+        let mut trainer = Trainer::new(config, task, images(), held_out(), &device())
+            .and_then(|trainer| trainer.with_devices(&vec![device(); devices - 1]))
+            .unwrap();
+        trainer.advance(first_batch().part(0, rows)).unwrap()
+    };
+    let near = |found: f64, expected: f64| {
+        assert_close("weighted", &[found], &[expected], 1e-5 * expected);
+    };
+    let alone = weighted([1.0, 0.0, 0.0, 0.0], 1, 1, 1);
+    let first = weighted([4.0, 0.0, 0.0, 0.0], 4, 1, 1);
+    near(first.loss, alone.loss);
+    near(first.gradient_norm, alone.gradient_norm);
+
+    let weights = [1.0, 2.0, 4.0, 8.0];
+    let parts = (0..4).map(|row| {
+        let mut one = [0.0; 4];
+        one[row] = weights[row];
+        weighted(one, 4, 1, 1).loss
+    });
+    let expected = parts.sum();
+    let whole = weighted(weights, 4, 1, 1);
+    near(whole.loss, expected);
+    for (accumulate, devices) in CUTS {
+        let found = weighted(weights, 4, accumulate, devices);
+        near(found.loss, expected);
+        near(found.gradient_norm, whole.gradient_norm);
+    }
+}
+
+/// A gradient of about 1e-8 shows its size in Adam's first step: a bound above its norm does not lengthen it.
+#[test]
+fn a_bound_never_lengthens_a_gradient() {
+    let after = |clip_norm: f64, weight: f64| {
+        let config = TrainingConfig {
+            clip_norm,
+            ..config()
+        };
+        let task = Weighted(task(model(small())), [weight; 4]);
+        let mut trainer = Trainer::new(config, task, images(), held_out(), &device()).unwrap();
+        trainer.advance(first_batch()).unwrap();
+        weights(trainer.average())
+    };
+    assert_eq!(after(1.0, 1e-8), after(0.0, 1e-8));
+    // The control: the size is seen.
+    assert_ne!(after(0.0, 1e-8), after(0.0, 1.0));
 }
 
 /// The control: one row less is another step by far.

@@ -1,13 +1,18 @@
 //! What is measured on images held out, the end of patience, and the data that a step waits for.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
 
 use burn::data::dataset::{Dataset, DatasetError};
 use tempfile::tempdir;
 use tweedie_data::Example;
 use tweedie_testkit::{assert_close, device};
 use tweedie_training::{
-    Event, Examples, Flow, LevelRecord, StepRecord, Trainer, TrainingConfig, ValidationRecord,
+    Event, Examples, Flow, LevelRecord, PostHocConfig, Snapshots, Trainer, TrainingConfig,
+    ValidationRecord,
 };
 
 use crate::support::{
@@ -31,7 +36,7 @@ fn classes_of_noise_levels_share_the_validation() {
     let ordered = found
         .levels
         .windows(2)
-        .all(|two| two[0].sigma_min <= two[0].sigma_max && two[0].sigma_max <= two[1].sigma_min);
+        .all(|two| two[0].sigma_min < two[0].sigma_max && two[0].sigma_max <= two[1].sigma_min);
     assert!(ordered, "{:?}", found.levels);
     for LevelRecord { rows, loss, .. } in &found.levels {
         let bound = 4.9 * (2.0 / (64 * rows) as f64).sqrt();
@@ -106,6 +111,31 @@ fn patience_ends() {
 }
 
 #[test]
+fn patience_that_ends_with_the_last_step_stops_nothing() {
+    let folder = tempdir().unwrap();
+    let config = TrainingConfig {
+        steps: 6,
+        ..hopeless()
+    };
+    let outcome = run(&mut trainer(config, model(small())), folder.path(), None).unwrap();
+    assert!(outcome.finished && !outcome.stopped_early);
+}
+
+#[test]
+fn a_run_that_stops_early_keeps_its_last_averages() {
+    let folder = tempdir().unwrap();
+    let config = TrainingConfig {
+        post_hoc: Some(PostHocConfig {
+            every: 4,
+            ..PostHocConfig::default()
+        }),
+        ..hopeless()
+    };
+    run(&mut trainer(config, model(small())), folder.path(), None).unwrap();
+    assert_eq!(Snapshots::open(folder.path()).unwrap().step(), 6);
+}
+
+#[test]
 fn patience_survives_an_interruption() {
     let folder = tempdir().unwrap();
     run(
@@ -137,13 +167,18 @@ fn without_patience_or_with_progress_a_run_is_finished() {
     }
 }
 
-/// Takes its time for each image.
-struct Slow(Duration);
+/// Takes its time for each image, and notes when it was there.
+struct Slow {
+    each: Duration,
+    made: Mutex<Vec<Instant>>,
+}
 
 impl Dataset<Example> for Slow {
     fn get(&self, index: usize) -> Result<Example, DatasetError> {
-        thread::sleep(self.0);
-        images().get(index)
+        thread::sleep(self.each);
+        let example = images().get(index);
+        self.made.lock().unwrap().push(Instant::now());
+        example
     }
 
     fn len(&self) -> usize {
@@ -151,69 +186,108 @@ impl Dataset<Example> for Slow {
     }
 }
 
-fn waits(each: Duration) -> Vec<StepRecord> {
-    let examples = Arc::new(Slow(each));
+/// The work begins when the data are there, and with the wait it takes no longer than passes between two steps. Four slow images
+/// are waited for longer than for one of them: seen in some step, whatever else the machine does.
+#[test]
+fn a_step_says_how_long_it_waited_for_its_data() {
+    let slow = Arc::new(Slow {
+        each: Duration::from_millis(10),
+        made: Mutex::default(),
+    });
     let config = TrainingConfig {
-        steps: 5,
+        steps: 50,
         validate_every: 0,
         ..config()
     };
     let task = task(model(small()));
-    let mut trainer = Trainer::new(config, task, examples, held_out(), &device()).unwrap();
+    let mut trainer = Trainer::new(config, task, slow.clone(), held_out(), &device()).unwrap();
+    // One was looked at.
+    slow.made.lock().unwrap().clear();
     let folder = tempdir().unwrap();
-    let mut records = Vec::new();
-    trainer
+    let mut before = Instant::now();
+    let outcome = trainer
         .run(folder.path(), |event| {
-            if let Event::Step(record) = event {
-                records.push(record);
+            let Event::Step(record) = event else {
+                return Flow::Continue;
+            };
+            let now = Instant::now();
+            let (waited, worked) = (record.data_seconds, record.seconds);
+            assert!(waited > 0.0 && worked > 0.0, "{record:?}");
+            let passed = (now - before).as_secs_f64();
+            assert!(waited + worked <= passed, "{record:?} in {passed}");
+            let last = slow.made.lock().unwrap()[4 * record.step as usize - 1];
+            let since = (now - last).as_secs_f64();
+            assert!(worked <= since, "{record:?} within {since}");
+            before = now;
+            if waited > slow.each.as_secs_f64() {
+                Flow::Stop
+            } else {
+                Flow::Continue
             }
-            Flow::Continue
         })
         .unwrap();
-    records
+    assert!(!outcome.finished, "no step waited for its data");
 }
 
-/// Five steps of four images, made one after the other by one thread while the steps are made by another.
-#[test]
-fn a_step_says_how_long_it_waited_for_its_data() {
-    let each = Duration::from_millis(15);
-    let records = waits(each);
-    // The thread starts just before the clock does.
-    assert!(records[0].data_seconds > 2.0 * each.as_secs_f64());
-    let waited: f64 = records.iter().map(|record| record.data_seconds).sum();
-    let worked: f64 = records[..4].iter().map(|record| record.seconds).sum();
-    let needed = 20.0 * each.as_secs_f64();
-    assert!(
-        waited + worked > 0.8 * needed,
-        "{waited} + {worked}, {needed}"
-    );
+/// Counts the images that were read.
+#[derive(Default)]
+struct Counted {
+    read: Mutex<usize>,
+    more: Condvar,
 }
 
-/// A step that takes longer than its data finds them there: the first wait is the only long one.
+impl Dataset<Example> for Counted {
+    fn get(&self, index: usize) -> Result<Example, DatasetError> {
+        let example = images().get(index);
+        *self.read.lock().unwrap() += 1;
+        self.more.notify_all();
+        example
+    }
+
+    fn len(&self) -> usize {
+        images().len()
+    }
+}
+
+impl Counted {
+    /// How many were read, as soon as there are so many; a minute says that there never will be.
+    fn once(&self, expected: usize) -> usize {
+        let minute = Duration::from_secs(60);
+        let read = self.read.lock().unwrap();
+        let waited = self
+            .more
+            .wait_timeout_while(read, minute, |read| *read < expected);
+        *waited.unwrap().0
+    }
+}
+
+/// A step is not over before the next batch is read, and never are more than three: two that wait and one in the making.
 #[test]
 fn data_are_made_while_steps_are() {
-    let mut trainer = untrained(
-        held_out(),
-        TrainingConfig {
-            steps: 6,
-            ..config()
-        },
-    );
+    let counted = Arc::new(Counted::default());
+    let config = TrainingConfig {
+        steps: 24,
+        ..config()
+    };
+    let (steps, rows) = (config.steps as usize, config.batch_size);
+    let task = task(model(small()));
+    let mut trainer = Trainer::new(config, task, counted.clone(), held_out(), &device()).unwrap();
+    // One was looked at.
+    *counted.read.lock().unwrap() = 0;
     let folder = tempdir().unwrap();
-    let mut waited = Vec::new();
     trainer
         .run(folder.path(), |event| {
             if let Event::Step(record) = event {
-                waited.push(record.data_seconds);
-                // The rest of a step.
-                thread::sleep(Duration::from_millis(30));
+                let step = record.step as usize;
+                let next = rows * (step + 1).min(steps);
+                let read = counted.once(next);
+                assert!(
+                    (next..=rows * (step + 3)).contains(&read),
+                    "{read} images were read by step {step}"
+                );
             }
             Flow::Continue
         })
         .unwrap();
-    // Of four small images; a thread that is not run for half of that time is the machine's doing.
-    assert!(
-        waited[1..].iter().all(|&seconds| seconds < 0.015),
-        "{waited:?}"
-    );
+    assert_eq!(counted.once(0), rows * steps);
 }

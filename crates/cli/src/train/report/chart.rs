@@ -8,8 +8,8 @@ use plotters::{
         ranged1d::{AsRangedCoord, Ranged, ValueFormatter},
     },
     prelude::{
-        BLACK, BindKeyPoints, ChartBuilder, Circle, Color, DrawingArea, IntoDrawingArea,
-        IntoLogRange, Palette, Palette99, PathElement, SVGBackend, WHITE,
+        BLACK, BindKeyPoints, ChartBuilder, Circle, Color, DrawingArea, HSLColor, IntoDrawingArea,
+        IntoLogRange, PathElement, RGBAColor, SVGBackend, WHITE,
     },
 };
 
@@ -66,7 +66,14 @@ impl Chart<'_> {
                 self.draw(&sheet, &series, steps, axis)?;
             } else {
                 let (Range { start, end }, least) = (values, 1e-9);
-                let margin = 0.05 * (end - start).max(1e-3 * end.abs()).max(least);
+                let (span, size) = (end - start, start.abs().max(end.abs()));
+                // What is nearly constant has room around it, so that the marks of the axis can be told apart.
+                let margin = if span < 1e-3 * size {
+                    0.5 * size
+                } else {
+                    0.05 * span
+                };
+                let margin = margin.max(least);
                 self.draw(&sheet, &series, steps, start - margin..end + margin)?;
             }
             sheet.present()?;
@@ -102,7 +109,7 @@ impl Chart<'_> {
             .y_label_formatter(&|value| number(*value))
             .draw()?;
         for (index, Series { points, .. }) in series.iter().enumerate() {
-            let colour = Palette99::pick(index).to_rgba();
+            let colour = colour(index, self.series.len());
             // A single point has no line.
             let dot = (points.len() == 1).then(|| Circle::new(points[0], 3, colour.filled()));
             chart.draw_series(dot)?;
@@ -115,7 +122,7 @@ impl Chart<'_> {
     /// What the colours mean, as HTML; nothing for a single series.
     pub(super) fn legend(&self) -> String {
         let entry = |(index, series): (usize, &Series)| {
-            let (red, green, blue) = Palette99::pick(index).to_rgba().rgb();
+            let (red, green, blue) = colour(index, self.series.len()).rgb();
             format!(
                 "<span style=\"color:rgb({red},{green},{blue})\">&#9632;</span> {} ",
                 series.name
@@ -153,6 +160,12 @@ impl Series {
     }
 }
 
+/// That of a series, from red to blue in their order.
+fn colour(index: usize, count: usize) -> RGBAColor {
+    let place = index as f64 / count.saturating_sub(1).max(1) as f64;
+    HSLColor(0.65 * place, 0.8, 0.42).to_rgba()
+}
+
 /// 1, 2 and 5 times powers of ten; powers of ten alone where that is too many.
 fn ticks(axis: &Range<f64>) -> Vec<f64> {
     let powers = axis.start.log10().floor() as i32..=axis.end.log10().ceil() as i32;
@@ -180,10 +193,16 @@ fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
 
 /// A short form of a number.
 pub(super) fn number(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || (1e-2..1e4).contains(&size) {
-        let text = format!("{value:.3}");
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    let short = |digits: &str| {
+        let digits = digits.trim_end_matches('0').trim_end_matches('.');
+        digits.to_owned()
+    };
+    if value == 0.0 || (1e-2..1e4).contains(&value.abs()) {
+        return short(&format!("{value:.3}"));
     }
-    format!("{value:.1e}")
+    let text = format!("{value:.2e}");
+    match text.split_once('e') {
+        Some((digits, power)) => format!("{}e{power}", short(digits)),
+        None => text,
+    }
 }

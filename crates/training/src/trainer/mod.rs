@@ -1,5 +1,7 @@
 //! The loop.
 
+mod step;
+
 use std::{
     path::{Path, PathBuf},
     time::Instant,
@@ -8,27 +10,26 @@ use std::{
 use burn::{
     data::dataset::Dataset,
     module::{Module, ModuleMapper, Param, ParamId},
-    optim::{GradientsParams, ModuleOptimizer},
+    optim::ModuleOptimizer,
     tensor::{Device, Tensor},
 };
 use tweedie_core::Rng;
-use tweedie_data::ExampleBatch;
 use tweedie_kernels::AdamW;
 use tweedie_models::{EMA_FILE, Precision, save_weights};
 
 use crate::{
-    CHECKPOINTS_FOLDER, Checkpoint, Examples, Level, LevelRecord, StepRecord, Task, TrainingConfig,
+    CHECKPOINTS_FOLDER, Checkpoint, Examples, LevelRecord, StepRecord, Task, TrainingConfig,
     TrainingError, ValidationRecord,
     averages::{Averages, Held},
     checkpoint::{self, Contents, State},
-    clipping,
-    gradients::Gradients,
     log::Logs,
     order::Order,
     patience::Progress,
     post_hoc,
     prefetch::Prefetch,
 };
+
+pub(crate) use step::weighted_mean;
 
 /// Purposes of the random numbers of a run.
 #[derive(Clone, Copy)]
@@ -86,7 +87,7 @@ pub struct Outcome {
     pub checkpoint: Checkpoint,
     /// Whether all steps were made.
     pub finished: bool,
-    /// Whether it ended for want of patience: see [`TrainingConfig::patience`].
+    /// Whether it ended before that for want of patience: see [`TrainingConfig::patience`].
     pub stopped_early: bool,
     /// The best validation.
     pub best: Option<ValidationRecord>,
@@ -214,6 +215,9 @@ impl<T: Task> Trainer<T> {
     ///
     /// # Errors
     /// When a file cannot be written, an image cannot be read, or the loss is not finite; the checkpoints on disk remain.
+    ///
+    /// # Panics
+    /// If the data set does, or if its images differ in shape.
     pub fn run(
         &mut self,
         folder: &Path,
@@ -221,6 +225,7 @@ impl<T: Task> Trainer<T> {
     ) -> Result<Outcome, TrainingError> {
         self.claim(folder)?;
         let mut logs = Logs::continued(folder, self.step)?;
+        post_hoc::remove_after(folder, self.step)?;
         let mut batches = Prefetch::start(self.order.clone(), self.step..self.config.steps);
         let mut stop = self.is_over();
         while !stop {
@@ -295,7 +300,7 @@ impl<T: Task> Trainer<T> {
         observe: &mut impl FnMut(Event<'_, T::Network>) -> Flow,
     ) -> Result<bool, TrainingError> {
         if let Some(config) = &self.config.post_hoc
-            && self.is_due(config.every)
+            && (self.is_due(config.every) || self.is_over())
         {
             post_hoc::save(folder, self.step, self.averages.power())?;
         }
@@ -308,103 +313,13 @@ impl<T: Task> Trainer<T> {
     }
 
     fn outcome(&self, folder: &Path) -> Result<Outcome, TrainingError> {
+        let finished = self.step >= self.config.steps;
         Ok(Outcome {
             checkpoint: Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER))?,
-            finished: self.step >= self.config.steps,
-            stopped_early: self.progress.is_over(self.config.patience),
+            finished,
+            stopped_early: !finished && self.progress.is_over(self.config.patience),
             best: self.progress.best,
         })
-    }
-
-    /// One step of the optimiser on a batch.
-    ///
-    /// # Errors
-    /// [`TrainingError::NonFiniteLoss`] or [`TrainingError::NonFiniteGradient`], and when the task cannot learn from the classes of
-    /// the batch; network and optimiser are then as before.
-    pub fn advance(&mut self, batch: ExampleBatch) -> Result<StepRecord, TrainingError> {
-        let start = Instant::now();
-        self.task.check_classes(batch.classes.as_deref())?;
-        let step = self.step + 1;
-        let rng = self.rng(Purpose::Training).fork(step);
-        let levels = self.task.levels(batch.len(), &mut rng.fork(LEVELS));
-        let (losses, gradients) = Gradients {
-            task: &self.task,
-            config: &self.config,
-            devices: &self.devices,
-            step,
-        }
-        .of(self.network.get(), &batch, &levels)?;
-        let norm = clipping::norm(self.network.get(), &gradients, self.device());
-        // The one read-back of a step.
-        let mut losses = Tensor::cat(vec![losses, norm.clone()], 0)
-            .try_into_vec_as::<f64>()
-            .map_err(|error| self.device_failure(&error))?;
-        let gradient_norm = losses.pop().expect("the norm was put last");
-        let loss = self.check_finite(&levels, &losses, gradient_norm)?;
-        let learning_rate = self.config.learning_rate_at(step);
-        self.update(gradients, norm, learning_rate);
-        self.task.observe(&levels, &losses);
-        Ok(StepRecord {
-            step,
-            loss,
-            gradient_norm,
-            learning_rate,
-            seconds: start.elapsed().as_secs_f64(),
-            data_seconds: 0.0,
-        })
-    }
-
-    /// The loss of the next step, if it and the gradient are numbers.
-    fn check_finite(
-        &self,
-        levels: &[Level],
-        losses: &[f64],
-        norm: f64,
-    ) -> Result<f64, TrainingError> {
-        let loss = weighted_mean(levels, losses);
-        if loss.is_finite() && norm.is_finite() {
-            return Ok(loss);
-        }
-        // In the total order what is no number is above infinity; its sign is chance.
-        let worst = levels
-            .iter()
-            .zip(losses)
-            .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
-        let (sigma, row_loss) = worst.map_or((0.0, loss), |(level, loss)| (level.sigma, *loss));
-        let (step, checkpoint) = (self.step + 1, self.saved.clone());
-        Err(if loss.is_finite() {
-            TrainingError::NonFiniteGradient {
-                step,
-                norm,
-                loss,
-                row_loss,
-                sigma,
-                checkpoint,
-            }
-        } else {
-            TrainingError::NonFiniteLoss {
-                step,
-                loss,
-                row_loss,
-                sigma,
-                gradient_norm: norm,
-                checkpoint,
-            }
-        })
-    }
-
-    /// Steps the weights and their averages.
-    fn update(&mut self, gradients: GradientsParams, norm: Tensor<1>, learning_rate: f64) {
-        let bound = self.config.clip_norm;
-        let gradients = if bound > 0.0 {
-            clipping::clipped(self.network.get(), gradients, norm, bound)
-        } else {
-            gradients
-        };
-        self.network
-            .replace(|network| self.optimiser.step(learning_rate, network, gradients));
-        self.step += 1;
-        self.averages.update(self.network.get(), self.step);
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -456,15 +371,6 @@ fn check_precision<T: Task>(
         });
     }
     Ok(config.precision.check(device)?)
-}
-
-/// The mean loss of rows, each with the weight of its level.
-pub(crate) fn weighted_mean(levels: &[Level], losses: &[f64]) -> f64 {
-    let terms = levels
-        .iter()
-        .zip(losses)
-        .map(|(level, loss)| level.weight * loss);
-    terms.sum::<f64>() / losses.len() as f64
 }
 
 fn check_examples<T: Task>(

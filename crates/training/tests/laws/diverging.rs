@@ -1,0 +1,107 @@
+//! A run whose numbers grow out of bounds stops before it spoils what is on disk.
+
+use std::fs;
+
+use burn::{
+    module::{Module, ModuleMapper, Param},
+    tensor::Tensor,
+};
+use tempfile::tempdir;
+use tweedie_models::{Network, save_weights};
+use tweedie_training::{Checkpoint, TrainingConfig, TrainingError};
+
+use crate::support::{
+    config, first_batch, latest, model, networks, resumed, run, small, trainer, weights,
+};
+
+fn explosive() -> TrainingConfig {
+    TrainingConfig {
+        learning_rate: 1e30,
+        warmup_steps: 0,
+        validate_every: 0,
+        checkpoint_every: 1,
+        ..config()
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
+    let folder = tempdir().unwrap();
+    let mut trainer = trainer(explosive(), model(small()));
+    let error = run(&mut trainer, folder.path(), None).unwrap_err();
+    assert!(
+        matches!(&error, TrainingError::NonFiniteLoss { step: 2, loss, row_loss, sigma, .. }
+            if !loss.is_finite() && !row_loss.is_finite() && *sigma > 0.0),
+        "{error}"
+    );
+    let checkpoint = latest(folder.path());
+    let message = error.to_string();
+    for part in [
+        "step 2",
+        "noise level",
+        checkpoint.folder().to_str().unwrap(),
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(checkpoint.step(), 1);
+    let again = resumed(&checkpoint, explosive(), model(small())).unwrap();
+    assert_eq!(again.step(), 1);
+    assert_eq!(weights(again.average()), weights(trainer.average()));
+    assert_eq!(trainer.step(), 1);
+    let steps = fs::read_to_string(folder.path().join("steps.csv")).unwrap();
+    assert_eq!(steps.lines().count(), 2, "{steps}");
+}
+
+/// The weights explode in the very step after which a checkpoint would be written.
+#[test]
+fn a_validation_that_is_no_number_stops_the_run_before_the_checkpoint() {
+    let folder = tempdir().unwrap();
+    let config = TrainingConfig {
+        validate_every: 1,
+        ..explosive()
+    };
+    let error = run(&mut trainer(config, model(small())), folder.path(), None).unwrap_err();
+    assert!(
+        matches!(error, TrainingError::NonFiniteValidation { step: 1, loss, checkpoint: None } if !loss.is_finite()),
+        "{error}"
+    );
+    assert!(Checkpoint::latest(&folder.path().join("checkpoints")).is_err());
+}
+
+/// An answer that is far off, from large activations: the loss is about 1e35, and the gradient of its weights is about 1e20, whose
+/// square is no single-precision number.
+struct Inflate;
+
+impl ModuleMapper for Inflate {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|x| match x.dims()[..] {
+            // The output's bias.
+            [1] => x.full_like(4e17),
+            // Weights and biases of norms, among others.
+            [4] => x.full_like(1e3),
+            _ => x,
+        })
+    }
+}
+
+#[test]
+fn a_gradient_that_is_no_number_stops_the_run() {
+    let folder = tempdir().unwrap();
+    run(
+        &mut trainer(config(), model(small())),
+        folder.path(),
+        Some(3),
+    )
+    .unwrap();
+    let checkpoint = latest(folder.path());
+    let inflated: Network = networks(&small(), &checkpoint).0.map(&mut Inflate);
+    save_weights(&inflated, &checkpoint.folder().join("weights.safetensors")).unwrap();
+    let mut trainer = resumed(&checkpoint, config(), model(small())).unwrap();
+    let error = trainer.advance(first_batch()).unwrap_err();
+    assert!(
+        matches!(&error, TrainingError::NonFiniteGradient { step: 4, norm, loss, checkpoint: Some(path), .. }
+            if !norm.is_finite() && loss.is_finite() && path == checkpoint.folder()),
+        "{error}"
+    );
+    assert_eq!(trainer.step(), 3);
+}
