@@ -24,7 +24,7 @@ pub fn averaged<M: Module>(average: M, weights: &M, decay: f64) -> M {
     let mut collected = Collected(GradientsParams::new());
     weights.visit(&mut collected);
     average.map(&mut Blend {
-        weights: collected.0,
+        weights: collected,
         decay,
     })
 }
@@ -34,7 +34,7 @@ pub(crate) fn combined<M: Module>(one: M, other: &M, a: f64, b: f64) -> M {
     let mut collected = Collected(GradientsParams::new());
     other.visit(&mut collected);
     one.map(&mut Combine {
-        weights: collected.0,
+        weights: collected,
         a,
         b,
     })
@@ -43,6 +43,15 @@ pub(crate) fn combined<M: Module>(one: M, other: &M, a: f64, b: f64) -> M {
 /// burn's map from parameters to tensors, here holding weights.
 struct Collected(GradientsParams);
 
+impl Collected {
+    /// The weight of a parameter.
+    fn take<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Tensor<D> {
+        self.0
+            .remove::<D>(param.id)
+            .expect("the two modules have the same parameters")
+    }
+}
+
 impl ModuleVisitor for Collected {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.0.register(param.id, param.val().without_autodiff());
@@ -50,32 +59,26 @@ impl ModuleVisitor for Collected {
 }
 
 struct Blend {
-    weights: GradientsParams,
+    weights: Collected,
     decay: f64,
 }
 
 impl ModuleMapper for Blend {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let weight = self
-            .weights
-            .remove::<D>(param.id)
-            .expect("the two modules have the same parameters");
+        let weight = self.weights.take(&param);
         param.map(|average| blended(average, weight, self.decay))
     }
 }
 
 struct Combine {
-    weights: GradientsParams,
+    weights: Collected,
     a: f64,
     b: f64,
 }
 
 impl ModuleMapper for Combine {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let weight = self
-            .weights
-            .remove::<D>(param.id)
-            .expect("the two modules have the same parameters");
+        let weight = self.weights.take(&param);
         param.map(|one| one.mul_scalar(self.a) + weight.mul_scalar(self.b))
     }
 }

@@ -12,7 +12,7 @@ use tweedie_data::{Example, ExampleBatch};
 use tweedie_models::{Classifier, ClassifierModel};
 
 use super::{Memory, Task, labels::Labels};
-use crate::{Level, Levels, LevelsConfig, Prediction, TrainingError, objective::column};
+use crate::{Level, Levels, LevelsConfig, Prediction, TrainingError, objective::Noisy};
 
 /// What a classifier is to learn; `serde` refuses unknown fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -101,13 +101,8 @@ impl Task for Classification {
     ) -> Tensor<1> {
         let device = batch.images.device();
         let clean = batch.images.mul_scalar(2.0).sub_scalar(1.0);
-        let noise = rng.normal(clean.dims());
-        let coefficients = self.prediction.coefficients(levels);
-        let pairs = || levels.iter().zip(&coefficients);
-        let x = clean * column::<4>(pairs().map(|(_, c)| c.input).collect(), &device)
-            + noise * column::<4>(pairs().map(|(l, c)| l.sigma * c.input).collect(), &device);
-        let labels = column::<1>(pairs().map(|(_, c)| c.noise).collect(), &device);
-        let found = network.forward(x, labels);
+        let noisy = Noisy::draw(&self.prediction, clean, levels, rng);
+        let found = network.forward(noisy.input, noisy.labels);
         let classes = batch.classes.expect("the batch was checked");
         let classes: Vec<i64> = classes.into_iter().map(|class| class as i64).collect();
         let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &device);

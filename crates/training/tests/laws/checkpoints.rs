@@ -8,7 +8,7 @@ use tweedie_models::{ModelConfig, Network, Pretrained};
 use tweedie_testkit::{device, values};
 use tweedie_training::{Checkpoint, Event, Flow, TrainingConfig, TrainingError};
 
-use crate::support::{config, latest, model, resumed, run, small, trainer};
+use crate::support::{config, latest, model, resumed, run, small, stopped_after, trainer};
 
 /// Names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
@@ -144,13 +144,7 @@ fn stop_writes_a_checkpoint() {
 
 #[test]
 fn drafts_and_strangers_are_no_checkpoints() {
-    let folder = tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(2),
-    )
-    .unwrap();
+    let folder = stopped_after(2);
     let checkpoints = folder.path().join("checkpoints");
     for name in [
         ".draft-x1Y2z3",
@@ -243,13 +237,7 @@ fn an_empty_folder_has_no_checkpoint() {
 
 #[test]
 fn a_new_run_does_not_overwrite_another() {
-    let folder = tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(2),
-    )
-    .unwrap();
+    let folder = stopped_after(2);
     let before = fs::read(folder.path().join("steps.csv")).unwrap();
     let error = run(&mut trainer(config(), model(small())), folder.path(), None).unwrap_err();
     assert!(
@@ -262,13 +250,7 @@ fn a_new_run_does_not_overwrite_another() {
 
 #[test]
 fn another_model_is_refused() {
-    let folder = tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(2),
-    )
-    .unwrap();
+    let folder = stopped_after(2);
     let checkpoint = latest(folder.path());
     let mut other = model(small());
     other.label = tweedie_core::NoiseLabel::Step { steps: 999 };
@@ -281,13 +263,7 @@ fn another_model_is_refused() {
 
 /// What a damaged file must lead to, and which file must be named.
 fn refusal(damage: impl Fn(&Path), file: &str) -> TrainingError {
-    let folder = tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(2),
-    )
-    .unwrap();
+    let folder = stopped_after(2);
     let checkpoint = latest(folder.path());
     damage(&checkpoint.folder().join(file));
     let error = resumed(&checkpoint, config(), model(small())).err();
@@ -380,13 +356,7 @@ fn moments_that_are_missing_are_refused() {
 /// Whatever happens to the file's table of contents, there is no panic, neither on loading nor in the next step.
 #[test]
 fn damaged_tables_of_moments_never_panic() {
-    let folder = tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(1),
-    )
-    .unwrap();
+    let folder = stopped_after(1);
     let checkpoint = latest(folder.path());
     let path = checkpoint.folder().join("optimizer.bpk");
     let whole = fs::read(&path).unwrap();

@@ -11,7 +11,8 @@ use tweedie_testkit::{assert_close, device, values};
 use tweedie_training::{Task, TrainingConfig};
 
 use crate::support::{
-    config, first_batch, latest, model, networks, resumed, run, small, task, trainer, weights,
+    config, first_batch, latest, model, networks, resumed, run, small, stopped_after, task,
+    trainer, weights,
 };
 
 struct Read<'a> {
@@ -66,13 +67,7 @@ fn untrained() -> Network {
 /// After three steps no layer is silent any more, so all gradients count.
 #[test]
 fn reported_norm_is_that_of_all_gradients_together() {
-    let folder = tempfile::tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(3),
-    )
-    .unwrap();
+    let folder = stopped_after(3);
     let checkpoint = latest(folder.path());
     let mut network = untrained();
     load_weights(

@@ -11,7 +11,8 @@ use tweedie_models::{Network, save_weights};
 use tweedie_training::{Checkpoint, TrainingConfig, TrainingError};
 
 use crate::support::{
-    config, first_batch, latest, model, networks, resumed, run, small, trainer, weights,
+    config, first_batch, latest, model, networks, resumed, run, small, stopped_after, trainer,
+    weights,
 };
 
 fn explosive() -> TrainingConfig {
@@ -86,13 +87,7 @@ impl ModuleMapper for Inflate {
 
 #[test]
 fn a_gradient_that_is_no_number_stops_the_run() {
-    let folder = tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(3),
-    )
-    .unwrap();
+    let folder = stopped_after(3);
     let checkpoint = latest(folder.path());
     let inflated: Network = networks(&small(), &checkpoint).0.map(&mut Inflate);
     save_weights(&inflated, &checkpoint.folder().join("weights.safetensors")).unwrap();

@@ -15,7 +15,7 @@ use tweedie_training::{
     PostHocConfig, SNAPSHOTS_FOLDER, Snapshots, TrainingConfig, TrainingError, averaged,
 };
 
-use crate::support::{config, model, run, small, task, trainer, weights};
+use crate::support::{config, model, run, small, stopped_after, task, trainer, weights};
 
 /// The exponents of the paper's section 3.1: 16.97 and 6.94 for the widths 0.05 and 0.10.
 const EXPONENTS: [(f64, f64); 2] = [(0.05, 16.97), (0.10, 6.94)];
@@ -260,13 +260,7 @@ fn renamed<M: Module>(network: M, names: &M) -> M {
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let folder = tempdir().unwrap();
-    run(
-        &mut trainer(config(), model(small())),
-        folder.path(),
-        Some(2),
-    )
-    .unwrap();
+    let folder = stopped_after(2);
     let error = Snapshots::open(folder.path()).unwrap_err();
     assert!(
         matches!(error, TrainingError::NoSnapshots { .. }),

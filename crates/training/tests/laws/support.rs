@@ -6,6 +6,7 @@ use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::Tensor,
 };
+use tempfile::{TempDir, tempdir};
 use tweedie_core::{NoiseLabel, Parametrisation, ScheduleConfig};
 use tweedie_data::{ExampleBatch, Image, Phantoms, Unlabelled};
 use tweedie_models::{
@@ -112,6 +113,18 @@ pub(crate) fn run(
         Event::Step(step) if Some(step.step) == stop_after => Flow::Stop,
         _ => Flow::Continue,
     })
+}
+
+/// The folder of a usual run that was told to stop after a step.
+pub(crate) fn stopped_after(step: u64) -> TempDir {
+    let folder = tempdir().unwrap();
+    run(
+        &mut trainer(config(), model(small())),
+        folder.path(),
+        Some(step),
+    )
+    .unwrap();
+    folder
 }
 
 pub(crate) fn latest(run: &Path) -> Checkpoint {
