@@ -24,7 +24,7 @@ use tweedie_training::{
 use crate::support::{config, first_batch, held_out, images, model, small, weights};
 
 /// Three classes, and an image of one channel beside the input where it is `seen`.
-fn told(seen: usize) -> UNetConfig {
+pub(crate) fn told(seen: usize) -> UNetConfig {
     UNetConfig {
         classes: 3,
         condition_channels: seen,
@@ -57,7 +57,7 @@ fn batch() -> ExampleBatch {
 }
 
 /// Every weight moved a little: a new network is the zero function, whatever it is told.
-fn disturbed<M: Module>(network: M) -> M {
+pub(crate) fn disturbed<M: Module>(network: M) -> M {
     struct Disturb(u64);
     impl ModuleMapper for Disturb {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

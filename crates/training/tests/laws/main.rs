@@ -17,6 +17,8 @@ mod conditioning;
 #[cfg(test)]
 mod diverging;
 #[cfg(test)]
+mod handed_on;
+#[cfg(test)]
 mod hybrid;
 #[cfg(test)]
 mod known_optima;
