@@ -4,16 +4,13 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use clap::Args;
 use tweedie::{
     burn::tensor::{Device, Tensor},
-    core::{ClassifierFree, Clipped, Denoiser, DenoiserFn, NoisyClassifier, Rng, Schedule},
+    core::{ClassifierFree, Clipped, Denoiser, NoisyClassifier, Rng},
     fidelity::{ClassLikelihood, Posterior},
     models::{CLASSIFIER_FILE, ModelError, PretrainedClassifier},
     samplers::{PosteriorSampler, SampleError},
@@ -23,7 +20,7 @@ use tweedie::{
 
 use crate::{
     failure::{Failure, Outcome},
-    method::{Method, non_negative, positive},
+    method::{non_negative, positive},
     model::Model,
 };
 
@@ -186,6 +183,11 @@ impl Arguments {
 }
 
 impl Classes<'_> {
+    /// Whether a classifier leads the samples.
+    pub(crate) fn has_classifier(&self) -> bool {
+        self.classifier.is_some()
+    }
+
     /// The class of a sample.
     pub(crate) fn class_of(&self, sample: usize) -> usize {
         match self.asked {
@@ -209,16 +211,15 @@ impl Classes<'_> {
         self.evaluations.load(Ordering::Relaxed)
     }
 
-    /// The sampler of images in `[low, high]`, each of its class, that runs `schedule` back.
+    /// The sampler of images in `[low, high]`, each of its class, that `build` makes of their denoiser.
     pub(crate) fn sampler<'a>(
         &'a self,
-        method: &'a Method,
-        schedule: Arc<dyn Schedule>,
+        build: impl Fn(Box<dyn Denoiser + 'a>) -> Outcome<Box<dyn PosteriorSampler + 'a>> + 'a,
         [low, high]: [f64; 2],
     ) -> Outcome<Box<dyn PosteriorSampler + 'a>> {
         let made = move |samples: Range<usize>| {
             let inner = self.denoiser(samples)?;
-            method.sampler(schedule.clone(), Box::new(Clipped { inner, low, high }))
+            build(Box::new(Clipped { inner, low, high }))
         };
         // What is wrong with one batch is wrong with all.
         made(0..1)?;
@@ -250,10 +251,32 @@ impl Classes<'_> {
     }
 
     fn counted<'b>(&'b self, denoiser: Box<dyn Denoiser>) -> Box<dyn Denoiser + 'b> {
-        Box::new(DenoiserFn::new(move |noisy: Tensor<4>, sigma| {
-            self.evaluations.fetch_add(1, Ordering::Relaxed);
-            denoiser.denoise(noisy, sigma)
-        }))
+        Box::new(Tallied {
+            denoiser,
+            evaluations: &self.evaluations,
+        })
+    }
+}
+
+/// One of several denoisers whose evaluations are counted together.
+struct Tallied<'a> {
+    denoiser: Box<dyn Denoiser>,
+    evaluations: &'a AtomicUsize,
+}
+
+impl Denoiser for Tallied<'_> {
+    fn denoise(&self, noisy: Tensor<4>, sigma: f64) -> Tensor<4> {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+        self.denoiser.denoise(noisy, sigma)
+    }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<4>,
+        sigma: f64,
+    ) -> (Tensor<4>, Option<Tensor<4>>) {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+        self.denoiser.denoise_with_variance(noisy, sigma)
     }
 }
 

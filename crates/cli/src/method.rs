@@ -10,7 +10,7 @@ use tweedie::{
     sde::Reverse,
     solvers::{
         Ddim, Ddpm, DpmSolverPp2M, DpmSolverPp2MSde, DpmSolverPp3MSde, Edm, EulerMaruyama, Heun,
-        Solver, UniPc,
+        LearnedDdpm, Solver, UniPc,
     },
 };
 
@@ -156,6 +156,19 @@ impl Method {
             }
             SolverName::UniPc => flow(schedule, denoiser, UniPc::new(2)?, grid),
         })
+    }
+
+    /// The ancestral sampler that runs `schedule` back with the variances that `denoiser` has learnt.
+    ///
+    /// # Panics
+    /// A step panics if it has none.
+    pub(crate) fn learned_sampler<'a>(
+        &self,
+        schedule: Arc<dyn Schedule>,
+        denoiser: Box<dyn Denoiser + 'a>,
+    ) -> Outcome<Box<dyn PosteriorSampler + 'a>> {
+        let grid = self.times(schedule.as_ref())?;
+        Ok(sde(schedule, denoiser, LearnedDdpm, grid))
     }
 }
 

@@ -259,6 +259,12 @@ impl Model {
         }
     }
 
+    /// Whether the denoisers have a variance: the network has learnt one, and is not averaged over tiles or symmetries.
+    pub(crate) fn has_variance(&self) -> bool {
+        let averaged = self.arrangement.tiles.is_some() || self.arrangement.self_ensemble;
+        self.config().architecture.learns_variance() && !averaged
+    }
+
     /// Channels of the images.
     pub(crate) fn channels(&self) -> usize {
         match &self.autoencoder {

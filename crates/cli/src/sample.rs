@@ -1,11 +1,11 @@
 //! `tweedie sample`: draws from a trained model.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 use tweedie::{
     burn::tensor::Tensor,
-    core::{Clipped, Counted, Rng},
+    core::{Clipped, Counted, Denoiser, Rng, Schedule},
     samplers::{Draw, DrawConfig, PosteriorSampler, draw},
     solvers::Recorder,
 };
@@ -13,9 +13,10 @@ use tweedie::{
 use crate::{
     classes::{self, Classes},
     device::DeviceName,
-    failure::Outcome,
-    method::Method,
-    model,
+    failure::{Failure, Outcome},
+    method::{Method, SolverName},
+    model::{self, Model},
+    posterior::name_of,
     sheet::{columns, save_sheet},
     steps::StepBar,
 };
@@ -47,6 +48,9 @@ pub(crate) struct Arguments {
     classes: classes::Arguments,
     #[command(flatten)]
     method: Method,
+    /// Draw each step with the variance that the network has learnt, in the place of the posterior's; for --solver ddpm.
+    #[arg(long)]
+    learned_variance: bool,
     /// Seed of all random numbers.
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -59,6 +63,55 @@ pub(crate) struct Arguments {
     /// Also write each sample as a PNG file of its own, into DIR/images.
     #[arg(long)]
     separate: bool,
+}
+
+/// Why there is no learnt variance to draw with.
+#[derive(Debug, thiserror::Error)]
+enum VarianceError {
+    #[error(
+        "--learned-variance is for --solver ddpm, found --solver {}",
+        name_of(found)
+    )]
+    Solver { found: SolverName },
+    #[error(
+        "--learned-variance is for a network that has learnt one, such as a unet with learned_sigma, as it is: found {name}"
+    )]
+    Network { name: String },
+    #[error(
+        "--learned-variance and --classifier cannot be had together: what a classifier leads has no variance"
+    )]
+    Classifier,
+}
+
+impl Arguments {
+    /// Refuses to draw with a variance that is not there.
+    fn check_variance(&self, model: &Model, classes: Option<&Classes<'_>>) -> Outcome<()> {
+        let found = self.method.solver;
+        let error = if !self.learned_variance {
+            return Ok(());
+        } else if found != SolverName::Ddpm {
+            VarianceError::Solver { found }
+        } else if !model.has_variance() {
+            let name = model.name.clone();
+            VarianceError::Network { name }
+        } else if classes.is_some_and(Classes::has_classifier) {
+            VarianceError::Classifier
+        } else {
+            return Ok(());
+        };
+        Err(Failure::usage(error))
+    }
+
+    fn sampler<'a>(
+        &self,
+        schedule: Arc<dyn Schedule>,
+        denoiser: Box<dyn Denoiser + 'a>,
+    ) -> Outcome<Box<dyn PosteriorSampler + 'a>> {
+        match self.learned_variance {
+            true => self.method.learned_sampler(schedule, denoiser),
+            false => self.method.sampler(schedule, denoiser),
+        }
+    }
 }
 
 /// Runs the verb.
@@ -74,14 +127,15 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let decoder = model.decoder([channels, height, width])?;
     let (low, high) = model.range();
     let classes = arguments.classes.of(&model, &device)?;
+    arguments.check_variance(&model, classes.as_ref())?;
     let prior = Counted::new(model.denoiser());
+    let build = |denoiser| arguments.sampler(schedule.clone(), denoiser);
     let sampler: Box<dyn PosteriorSampler + '_> = match &classes {
         None => {
             let inner = &prior;
-            let denoiser = Clipped { inner, low, high };
-            arguments.method.sampler(schedule, Box::new(denoiser))?
+            build(Box::new(Clipped { inner, low, high }))?
         }
-        Some(classes) => classes.sampler(&arguments.method, schedule, [low, high])?,
+        Some(classes) => classes.sampler(build, [low, high])?,
     };
     let sampler = match &decoder {
         None => sampler,

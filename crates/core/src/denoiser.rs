@@ -28,17 +28,46 @@ use burn::tensor::{Int, Tensor};
 pub trait Denoiser<const D: usize = 4> {
     /// The denoised batch, of the shape of `noisy`.
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D>;
+
+    /// The denoised batch, and where it is learnt the variance of the reverse step, of the same shape: the share `v` of
+    /// Nichol & Dhariwal 2021, eq. (15), <https://arxiv.org/abs/2102.09672>, with which a step has the variance
+    /// `exp(v ln beta + (1 - v) ln beta_tilde)`. One evaluation.
+    ///
+    /// A denoiser that a network is averaged or guided into (tiles, symmetries, a likelihood) has none.
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        (self.denoise(noisy, sigma), None)
+    }
 }
 
 impl<const D: usize, T: Denoiser<D> + ?Sized> Denoiser<D> for &T {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
         (**self).denoise(noisy, sigma)
     }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        (**self).denoise_with_variance(noisy, sigma)
+    }
 }
 
 impl<const D: usize, T: Denoiser<D> + ?Sized> Denoiser<D> for Box<T> {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
         (**self).denoise(noisy, sigma)
+    }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        (**self).denoise_with_variance(noisy, sigma)
     }
 }
 
@@ -113,6 +142,15 @@ impl<const D: usize, T: Denoiser<D>> Denoiser<D> for Counted<T> {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
         self.evaluations.fetch_add(1, Ordering::Relaxed);
         self.inner.denoise(noisy, sigma)
+    }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+        self.inner.denoise_with_variance(noisy, sigma)
     }
 }
 

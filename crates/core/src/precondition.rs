@@ -321,13 +321,35 @@ pub struct Preconditioned<N, C> {
     pub preconditioning: C,
 }
 
+impl<N, C: Preconditioning> Preconditioned<N, C> {
+    /// What the network is shown and told, and the weights of its answer.
+    fn asked<const D: usize>(
+        &self,
+        noisy: &Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Conditioning<D>, Coefficients) {
+        let c = self.preconditioning.at(sigma);
+        let label = Conditioning::uniform(c.noise, noisy);
+        (noisy.clone().mul_scalar(c.input), label, c)
+    }
+}
+
 impl<const D: usize, N: Backbone<D>, C: Preconditioning> Denoiser<D> for Preconditioned<N, C> {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
-        let c = self.preconditioning.at(sigma);
-        let label = Conditioning::uniform(c.noise, &noisy);
-        let output = self
-            .backbone
-            .forward(noisy.clone().mul_scalar(c.input), label);
+        let (input, label, c) = self.asked(&noisy, sigma);
+        let output = self.backbone.forward(input, label);
         noisy.mul_scalar(c.skip) + output.mul_scalar(c.out)
+    }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        let (input, label, c) = self.asked(&noisy, sigma);
+        let (output, variance) = self.backbone.forward_with_variance(input, label);
+        // The network says 2 v - 1.
+        let share = variance.map(|said| said.add_scalar(1.0).mul_scalar(0.5));
+        (noisy.mul_scalar(c.skip) + output.mul_scalar(c.out), share)
     }
 }

@@ -35,4 +35,9 @@ pub trait Diffusion<const D: usize = 4>: Process {
 
     /// `E[x_0 | x_t = x]`, of the shape of `x`.
     fn denoised(&self, x: Tensor<D>, t: f64) -> Tensor<D>;
+
+    /// The same, and where it is learnt the variance of the reverse step: see [`Denoiser`](tweedie_core::Denoiser::denoise_with_variance).
+    fn denoised_with_variance(&self, x: Tensor<D>, t: f64) -> (Tensor<D>, Option<Tensor<D>>) {
+        (self.denoised(x, t), None)
+    }
 }

@@ -119,6 +119,11 @@ impl<S: Schedule, P> Reverse<S, P> {
         }
     }
 
+    /// `x/s`, which is clean data and noise of level sigma.
+    fn unscaled<const D: usize>(&self, x: Tensor<D>, t: f64) -> Tensor<D> {
+        combine([(self.schedule.scale(t).recip(), x)])
+    }
+
     /// The drift as `a x + b D`: the score of `p_t` is `(s D - x) / (s sigma)^2`.
     fn weights(&self, t: f64) -> (f64, f64) {
         let s = self.schedule.scale(t);
@@ -152,8 +157,13 @@ impl<const D: usize, S: Schedule, P: Denoiser<D>> Diffusion<D> for Reverse<S, P>
     }
 
     fn denoised(&self, x: Tensor<D>, t: f64) -> Tensor<D> {
-        let unscaled = combine([(self.schedule.scale(t).recip(), x)]);
-        self.prior.denoise(unscaled, self.schedule.sigma(t))
+        self.prior
+            .denoise(self.unscaled(x, t), self.schedule.sigma(t))
+    }
+
+    fn denoised_with_variance(&self, x: Tensor<D>, t: f64) -> (Tensor<D>, Option<Tensor<D>>) {
+        let (unscaled, sigma) = (self.unscaled(x, t), self.schedule.sigma(t));
+        self.prior.denoise_with_variance(unscaled, sigma)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Solver`] makes one step; [`integrate`] walks a [`TimeGrid`](tweedie_core::TimeGrid) with it. The bound on the process
 //! states what a method needs. [`EulerMaruyama`], [`Heun`] and [`Rk4`] solve any [`Sde`](tweedie_sde::Sde). The others use the
-//! structure of a [`Diffusion`](tweedie_sde::Diffusion) and solve its linear part exactly: [`Ddpm`], [`Ddim`], [`Edm`] and
-//! [`DpmSolverPp2S`] in single steps, [`DpmSolverPp2M`], [`DpmSolverPp2MSde`], [`UniPc`] and [`AdamsBashforth`] with a memory.
+//! structure of a [`Diffusion`](tweedie_sde::Diffusion) and solve its linear part exactly: [`Ddpm`],
+//! [`LearnedDdpm`], [`Ddim`], [`Edm`] and [`DpmSolverPp2S`] in single steps, [`DpmSolverPp2M`], [`DpmSolverPp2MSde`], [`UniPc`] and [`AdamsBashforth`] with a memory.
 //! [`DormandPrince`] and [`AdaptiveSde`] choose their steps, and [`log_likelihood`] runs the flow from an image to noise.
 //! `docs/solvers.md` compares them.
 //!
@@ -47,6 +47,7 @@ mod history;
 mod integrate;
 mod kick;
 mod lagrange;
+mod learned_ddpm;
 mod levels;
 mod likelihood;
 mod predictor_corrector;
@@ -75,6 +76,7 @@ pub use euler_maruyama::EulerMaruyama;
 pub use exponential_euler::ExponentialEuler;
 pub use heun::Heun;
 pub use integrate::{Health, Solver, Step, integrate};
+pub use learned_ddpm::LearnedDdpm;
 pub use likelihood::{
     LogLikelihood, Probe, Trace, bits_per_dimension, log_likelihood, pure_noise_log_density,
 };

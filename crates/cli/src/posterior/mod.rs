@@ -3,5 +3,5 @@
 mod name;
 mod recipe;
 
-pub(crate) use name::MethodName;
+pub(crate) use name::{MethodName, name_of};
 pub(crate) use recipe::Recipe;

@@ -165,7 +165,7 @@ impl fmt::Display for MethodName {
 }
 
 /// The name of a value on the command line.
-pub(super) fn name_of(value: &impl ValueEnum) -> String {
+pub(crate) fn name_of(value: &impl ValueEnum) -> String {
     let value = value.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }

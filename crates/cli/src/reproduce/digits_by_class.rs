@@ -111,7 +111,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     }
     println!("{} samples from {}", arguments.samples, model.name);
 
-    let sampler = classes.sampler(&arguments.method, model.schedule()?, [0.0, 1.0])?;
+    let schedule = model.schedule()?;
+    let build = |denoiser| arguments.method.sampler(schedule.clone(), denoiser);
+    let sampler = classes.sampler(build, [0.0, 1.0])?;
     let config = DrawConfig::new(arguments.samples as usize, BATCH);
     let bar = StepBar::new(&config);
     let mut images = Vec::new();

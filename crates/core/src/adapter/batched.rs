@@ -16,20 +16,44 @@ pub struct Batched<T> {
     pub size: usize,
 }
 
+impl<T> Batched<T> {
+    /// What `of` makes of each part.
+    fn parts<const D: usize, O>(&self, noisy: Tensor<D>, of: impl Fn(Tensor<D>) -> O) -> Vec<O> {
+        assert!(self.size > 0, "parts of a batch have at least 1 row");
+        let rows = noisy.dims()[0];
+        if rows <= self.size {
+            return vec![of(noisy)];
+        }
+        let firsts = (0..rows).step_by(self.size);
+        firsts
+            .map(|first| of(noisy.clone().narrow(0, first, self.size.min(rows - first))))
+            .collect()
+    }
+}
+
 impl<const D: usize, T: Denoiser<D>> Denoiser<D> for Batched<T> {
     /// # Panics
     /// If `size` is 0.
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
-        assert!(self.size > 0, "parts of a batch have at least 1 row");
-        let rows = noisy.dims()[0];
-        if rows <= self.size {
-            return self.inner.denoise(noisy, sigma);
-        }
-        let part = |first: usize| {
-            let count = self.size.min(rows - first);
-            let part = noisy.clone().narrow(0, first, count);
-            self.inner.denoise(part, sigma)
-        };
-        Tensor::cat((0..rows).step_by(self.size).map(part).collect(), 0)
+        joined(self.parts(noisy, |part| self.inner.denoise(part, sigma)))
+    }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        let parts = self.parts(noisy, |part| self.inner.denoise_with_variance(part, sigma));
+        let (clean, shares): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let shares: Option<Vec<_>> = shares.into_iter().collect();
+        (joined(clean), shares.map(joined))
+    }
+}
+
+/// Parts of a batch as one; a single one is not copied.
+fn joined<const D: usize>(mut parts: Vec<Tensor<D>>) -> Tensor<D> {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => Tensor::cat(parts, 0),
     }
 }

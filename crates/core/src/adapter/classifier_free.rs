@@ -47,14 +47,37 @@ impl<C, U> ClassifierFree<C, U> {
     }
 }
 
+impl<C, U> ClassifierFree<C, U> {
+    fn is_guided_at(&self, sigma: f64) -> bool {
+        let [low, high] = self.interval;
+        self.scale != 1.0 && sigma > low && sigma <= high
+    }
+
+    fn away_from<const D: usize>(&self, without: Tensor<D>, with: Tensor<D>) -> Tensor<D> {
+        with.mul_scalar(self.scale) + without.mul_scalar(1.0 - self.scale)
+    }
+}
+
 impl<const D: usize, C: Denoiser<D>, U: Denoiser<D>> Denoiser<D> for ClassifierFree<C, U> {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
-        let [low, high] = self.interval;
-        if self.scale == 1.0 || sigma <= low || sigma > high {
-            return self.conditional.denoise(noisy, sigma);
+        let with = self.conditional.denoise(noisy.clone(), sigma);
+        if !self.is_guided_at(sigma) {
+            return with;
         }
-        let without = self.unconditional.denoise(noisy.clone(), sigma);
-        let with = self.conditional.denoise(noisy, sigma);
-        with.mul_scalar(self.scale) + without.mul_scalar(1.0 - self.scale)
+        self.away_from(self.unconditional.denoise(noisy, sigma), with)
+    }
+
+    /// The variance is that of the conditional denoiser.
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        let (with, share) = self.conditional.denoise_with_variance(noisy.clone(), sigma);
+        if !self.is_guided_at(sigma) {
+            return (with, share);
+        }
+        let without = self.unconditional.denoise(noisy, sigma);
+        (self.away_from(without, with), share)
     }
 }

@@ -36,4 +36,13 @@ impl<const D: usize, T: Denoiser<D>> Denoiser<D> for Clipped<T> {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
         self.inner.denoise(noisy, sigma).clamp(self.low, self.high)
     }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        let (clean, share) = self.inner.denoise_with_variance(noisy, sigma);
+        (clean.clamp(self.low, self.high), share)
+    }
 }

@@ -26,15 +26,31 @@ pub fn enlarged(image: Tensor<4>, multiple: usize) -> Tensor<4> {
     image.pad((0, right, 0, bottom), PadMode::Edge)
 }
 
+/// The upper left part of an image that was enlarged.
+fn cut(image: Tensor<4>, height: usize, width: usize) -> Tensor<4> {
+    let [batch, channels, rows, columns] = image.dims();
+    if (rows, columns) == (height, width) {
+        return image;
+    }
+    image.slice([0..batch, 0..channels, 0..height, 0..width])
+}
+
 impl<T: Denoiser> Denoiser for Padded<T> {
     fn denoise(&self, noisy: Tensor<4>, sigma: f64) -> Tensor<4> {
-        let [batch, channels, height, width] = noisy.dims();
+        let [_, _, height, width] = noisy.dims();
+        let clean = self.inner.denoise(enlarged(noisy, self.multiple), sigma);
+        cut(clean, height, width)
+    }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<4>,
+        sigma: f64,
+    ) -> (Tensor<4>, Option<Tensor<4>>) {
+        let [_, _, height, width] = noisy.dims();
         let padded = enlarged(noisy, self.multiple);
-        let enlarged = padded.dims() != [batch, channels, height, width];
-        let clean = self.inner.denoise(padded, sigma);
-        if !enlarged {
-            return clean;
-        }
-        clean.slice([0..batch, 0..channels, 0..height, 0..width])
+        let (clean, share) = self.inner.denoise_with_variance(padded, sigma);
+        let share = share.map(|share| cut(share, height, width));
+        (cut(clean, height, width), share)
     }
 }

@@ -29,16 +29,42 @@ impl<T> UnitRange<T> {
     }
 }
 
+impl<T> UnitRange<T> {
+    fn range(&self) -> f64 {
+        self.high - self.low
+    }
+
+    fn is_unit(&self) -> bool {
+        self.low == 0.0 && self.range() == 1.0
+    }
+
+    fn own<const D: usize>(&self, image: Tensor<D>) -> Tensor<D> {
+        if self.is_unit() {
+            return image;
+        }
+        image.mul_scalar(self.range()).add_scalar(self.low)
+    }
+
+    fn unit<const D: usize>(&self, image: Tensor<D>) -> Tensor<D> {
+        if self.is_unit() {
+            return image;
+        }
+        image.sub_scalar(self.low).mul_scalar(1.0 / self.range())
+    }
+}
+
 impl<const D: usize, T: Denoiser<D>> Denoiser<D> for UnitRange<T> {
     fn denoise(&self, noisy: Tensor<D>, sigma: f64) -> Tensor<D> {
-        let range = self.high - self.low;
-        if self.low == 0.0 && range == 1.0 {
-            return self.inner.denoise(noisy, sigma);
-        }
-        let own = noisy.mul_scalar(range).add_scalar(self.low);
-        self.inner
-            .denoise(own, range * sigma)
-            .sub_scalar(self.low)
-            .mul_scalar(1.0 / range)
+        self.unit(self.inner.denoise(self.own(noisy), self.range() * sigma))
+    }
+
+    fn denoise_with_variance(
+        &self,
+        noisy: Tensor<D>,
+        sigma: f64,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        let level = self.range() * sigma;
+        let (clean, share) = self.inner.denoise_with_variance(self.own(noisy), level);
+        (self.unit(clean), share)
     }
 }

@@ -26,3 +26,5 @@ mod preconditioning;
 mod randomness;
 #[cfg(test)]
 mod schedules;
+#[cfg(test)]
+mod variances;

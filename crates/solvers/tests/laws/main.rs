@@ -13,6 +13,8 @@ mod gaussian;
 #[cfg(test)]
 mod langevin;
 #[cfg(test)]
+mod learned_variance;
+#[cfg(test)]
 mod likelihood;
 #[cfg(test)]
 mod multistep;
