@@ -20,6 +20,7 @@ mod judge;
 mod kernels;
 mod latent;
 mod mcmc;
+mod measurement;
 mod method;
 mod model;
 mod overview;

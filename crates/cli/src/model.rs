@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use tweedie::{
-    burn::tensor::Device,
+    burn::tensor::{Device, Tensor},
     core::{Conditioned, Denoiser, Padded, Schedule, SelfEnsemble, Tiled},
     models::{
         Architecture, InPrecision, LatentModel, MODEL_FILE, ModelConfig, ModelError, Network,
@@ -104,15 +104,21 @@ enum LevelError {
     One { only: f64, found: f64 },
 }
 
-/// A network that is to be shown an image.
+/// A network that sees an image or not, in the place of the other.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the network of {name} sees an image of {channels} channel(s) beside its input, such as a measurement, which no verb of this \
-     program shows it; a program can, by Pretrained::given"
-)]
-struct Sees {
-    name: String,
-    channels: usize,
+enum SightError {
+    #[error(
+        "the network of {name} sees an image of {channels} channel(s) beside its input, such as a measurement: `restore --learned` shows \
+         it one, and a program can, by Pretrained::given"
+    )]
+    Sees { name: String, channels: usize },
+    #[error(
+        "--learned is for a network that sees a measurement beside its input, as one trained with task.measurement does, and that of \
+         {name} sees none"
+    )]
+    Blind { name: String },
+    #[error("--tile and --self-ensemble are for networks that see nothing beside their input")]
+    Averaged,
 }
 
 /// What is done to pixels is not done to latents.
@@ -163,16 +169,37 @@ impl Arguments {
         self.made(pretrained, name)
     }
 
+    /// Opens a model whose network sees an image beside its input.
+    pub(crate) fn open_seeing(&self, device: &Device) -> Outcome<Model> {
+        if self.tile.is_some() || self.self_ensemble {
+            return Err(Failure::usage(SightError::Averaged));
+        }
+        let (pretrained, name) = open(self.checkpoint.as_deref(), self.arch.as_deref(), device)?;
+        if pretrained.config().architecture.condition_channels() == 0 {
+            return Err(Failure::usage(SightError::Blind { name }));
+        }
+        self.arranged(pretrained, name)
+    }
+
+    /// Where the model is, unless it is that of the program.
+    pub(crate) fn checkpoint(&self) -> Option<&Path> {
+        self.checkpoint.as_deref()
+    }
+
     fn made(&self, pretrained: Pretrained, name: String) -> Outcome<Model> {
+        let channels = pretrained.config().architecture.condition_channels();
+        if channels > 0 {
+            return Err(Failure::usage(SightError::Sees { name, channels }));
+        }
+        self.arranged(pretrained, name)
+    }
+
+    fn arranged(&self, pretrained: Pretrained, name: String) -> Outcome<Model> {
         let pretrained = pretrained.with_precision(self.precision.into())?;
         if self.arch.is_none() && told_no_level(pretrained.config()) {
             eprintln!(
                 "note: {name} does not say its noise level and is taken for a blind network; for a DnCNN --arch NAME would say it"
             );
-        }
-        let channels = pretrained.config().architecture.condition_channels();
-        if channels > 0 {
-            return Err(Failure::usage(Sees { name, channels }));
         }
         let arrangement = self.arrangement(&pretrained)?;
         Ok(Model {
@@ -301,6 +328,11 @@ impl Model {
     pub(crate) fn given(&self, classes: Option<&[usize]>) -> Outcome<Box<dyn Denoiser>> {
         let given = self.pretrained.given(classes, None)?;
         self.arrangement.of(Box::new(given))
+    }
+
+    /// As [`denoiser`](Self::denoiser), of a network that sees `image`, of one row for all images, in [0, 1].
+    pub(crate) fn seeing(&self, image: Tensor<4>) -> Outcome<Box<dyn Denoiser>> {
+        Ok(Box::new(self.pretrained.given(None, Some(image))?))
     }
 
     /// The network as it is, told a class for each image where there are classes.

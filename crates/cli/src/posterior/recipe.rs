@@ -80,6 +80,12 @@ impl<'a> Recipe<'a> {
         }
     }
 
+    /// The reverse diffusion of the model by itself.
+    pub(crate) fn unguided(self) -> Outcome<Sampler<'a>> {
+        let prior = Box::new(self.clipped());
+        self.steps.sampler(self.schedule.clone(), prior)
+    }
+
     /// A sampler with a step of its own.
     fn named(self) -> Outcome<Sampler<'a>> {
         let (schedule, prior, grid) = (self.schedule.clone(), self.clipped(), self.grid()?);

@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     /// Settings of a method that has its own, as JSON, such as '{"eta": 0.85}'; docs/methods.md says which.
     #[arg(long, value_name = "JSON")]
     pub(crate) settings: Option<String>,
+    /// Draw from p(x | y) as the network has learnt it, which sees the measurement beside its input: one trained with
+    /// task.measurement, of the same operator and noise.
+    #[arg(long, conflicts_with_all = ["method_name", "settings", "prior_variance"])]
+    pub(crate) learned: bool,
     #[command(flatten)]
     pub(crate) method: Method,
     /// Variance of a pixel under the prior, in units of pixels in [0, 1]: how uncertain the guidance takes a denoised image
@@ -64,6 +68,14 @@ impl Arguments {
         match self.level {
             Some(level) => config.with_interval(level),
             None => Ok(config),
+        }
+    }
+
+    /// The method by its name.
+    pub(crate) fn method_name(&self) -> String {
+        match self.learned {
+            true => "learned".into(),
+            false => self.method_name.to_string(),
         }
     }
 

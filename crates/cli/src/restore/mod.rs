@@ -1,6 +1,7 @@
 //! `tweedie restore`: posterior samples of an image given a measurement of it.
 
 mod arguments;
+mod learned;
 mod report;
 mod space;
 
@@ -8,7 +9,7 @@ use std::{path::Path, process::ExitCode, time::Instant};
 
 use tweedie::{
     burn::tensor::Tensor,
-    core::{Counted, Rng},
+    core::{Counted, Denoiser, Rng},
     samplers::{Draw, Draws, draw},
 };
 
@@ -32,7 +33,10 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let config = arguments.draw_config().map_err(Failure::usage)?;
     let device_name = device.name();
     let device = device.open()?;
-    let model = arguments.model.open_any(&device)?;
+    let model = match arguments.learned {
+        true => arguments.model.open_seeing(&device)?,
+        false => arguments.model.open_any(&device)?,
+    };
     let schedule = model.schedule()?;
     let fits = |image: [usize; 3]| model.decoder(image).map(|_| ());
     let posed = &arguments.problem;
@@ -46,7 +50,11 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         model.name
     );
 
-    let prior = Counted::new(model.denoiser());
+    let denoiser: Box<dyn Denoiser + '_> = match arguments.learned {
+        true => learned::denoiser(arguments, &model, &problem)?,
+        false => Box::new(model.denoiser()),
+    };
+    let prior = Counted::new(denoiser);
     let recipe = Recipe {
         method: arguments.method_name,
         settings: arguments.settings.as_deref(),
@@ -61,7 +69,11 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         range: model.range(),
         image: space.shape,
     };
-    let sampler = space.decoded(recipe.sampler()?);
+    let sampler = match arguments.learned {
+        true => recipe.unguided()?,
+        false => recipe.sampler()?,
+    };
+    let sampler = space.decoded(sampler);
     // Sampling must not read the numbers that made the measurement.
     let rng = Rng::seeded(posed.seed, &device).fork(problem::SAMPLING);
     let bar = StepBar::new(&config);

@@ -8,7 +8,6 @@ use tweedie::{burn::tensor::Tensor, metrics::Interval, samplers::Draws};
 use super::arguments::Arguments;
 use crate::{
     method::Method,
-    posterior::MethodName,
     problem::Problem,
     quality::{Quality, Spread},
 };
@@ -43,7 +42,7 @@ pub(crate) struct Report {
     operator_setting: Option<f64>,
     mask: Option<String>,
     noise_std: f64,
-    method: MethodName,
+    method: String,
     #[serde(flatten)]
     steps: Method,
     prior_variance: f64,
@@ -89,7 +88,7 @@ impl Report {
             operator_setting,
             mask: posed.mask.as_ref().map(|path| path.display().to_string()),
             noise_std: posed.noise_std,
-            method: arguments.method_name,
+            method: arguments.method_name(),
             steps: arguments.method,
             prior_variance: arguments.prior_variance,
             samples: arguments.samples,

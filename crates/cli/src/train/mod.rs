@@ -7,7 +7,6 @@ mod data;
 mod error;
 mod folder;
 mod held_out;
-mod measurement;
 mod monitor;
 mod names;
 mod observer;
@@ -37,6 +36,7 @@ use tweedie::{
 
 pub(crate) use arguments::Arguments;
 pub(crate) use held_out::HeldOutArguments;
+pub(crate) use settings::recorded_measurement;
 pub(crate) use show::draws;
 
 use self::{

@@ -8,7 +8,7 @@ use std::{
 use clap::ValueEnum;
 use serde::Serialize;
 use toml::{Table, Value};
-use tweedie::training::{Checkpoint, TrainingConfig};
+use tweedie::training::{CHECKPOINTS_FOLDER, Checkpoint, TrainingConfig};
 
 use super::{
     arguments::Arguments,
@@ -19,10 +19,29 @@ use super::{
     table::{self, Difference},
     task::{TaskConfig, section},
 };
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    measurement::MeasurementConfig,
+};
 
 /// Name of the file with the settings in the folder of a run.
 pub(super) const RUN_FILE: &str = "run.toml";
+
+/// On what measurements a network was trained that is in the folder of a run or in a checkpoint of one, if that is recorded.
+pub(crate) fn recorded_measurement(place: &Path) -> Outcome<Option<MeasurementConfig>> {
+    let checkpoints = place
+        .parent()
+        .filter(|parent| parent.ends_with(CHECKPOINTS_FOLDER));
+    let run = checkpoints.and_then(Path::parent);
+    let mut folders = [Some(place), run].into_iter().flatten();
+    let Some(folder) = folders.find(|folder| folder.join(RUN_FILE).exists()) else {
+        return Ok(None);
+    };
+    Ok(match Settings::recorded(folder)?.task {
+        TaskConfig::Diffusion(settings) => settings.measurement,
+        _ => None,
+    })
+}
 
 /// Everything that a run depends on.
 #[derive(Clone, Debug, PartialEq, Serialize)]

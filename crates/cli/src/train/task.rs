@@ -15,8 +15,11 @@ use tweedie::{
     },
 };
 
-use super::{error::SettingsError, measurement::MeasurementConfig};
-use crate::failure::{Failure, Outcome};
+use super::error::SettingsError;
+use crate::{
+    failure::{Failure, Outcome},
+    measurement::MeasurementConfig,
+};
 
 /// A task and all its settings, told apart by `type`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -14,6 +14,7 @@ mod evaluate;
 mod failure;
 mod gmm;
 mod latent;
+mod learned;
 mod learned_variance;
 mod levy;
 mod mcmc;
