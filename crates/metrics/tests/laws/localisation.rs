@@ -101,6 +101,32 @@ fn the_best_dice_is_that_of_the_best_threshold() {
     }
 }
 
+/// Equal scores belong to the region together or not at all, whatever their order and the sign of zero.
+#[test]
+fn a_tie_is_never_cut() {
+    for scores in [[2.0, 2.0, 1.0], [0.0, -0.0, -1.0], [-0.0, 0.0, -1.0]] {
+        for truth in [[true, false, false], [false, true, false]] {
+            let best = best_dice(&scores, &truth);
+            assert_eq!((best.dice, best.threshold), (2.0 / 3.0, scores[0]));
+            // Of the two pairs: one tie, one in order.
+            assert_eq!(auroc(&scores, &truth), 0.75);
+        }
+    }
+}
+
+#[test]
+fn of_equal_coefficients_that_of_the_highest_threshold_is_told() {
+    // 2/3 from the first score on, and from all.
+    let best = best_dice(&[4.0, 3.0, 2.0, 1.0], &[true, false, false, true]);
+    assert_eq!((best.dice, best.threshold), (2.0 / 3.0, 4.0));
+}
+
+#[test]
+#[should_panic(expected = "the truth must not be empty")]
+fn an_empty_truth_has_no_best_threshold() {
+    best_dice(&[1.0, 2.0], &[false, false]);
+}
+
 #[test]
 #[should_panic(expected = "found 3 and 0")]
 fn an_area_needs_both_kinds() {

@@ -1,14 +1,21 @@
 //! The autoencoder: its shapes, its law of latents, its derivatives, and what it refuses.
 
+use std::collections::BTreeMap;
+
 use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::{Device, Gradients, Tensor},
 };
+use serde::Deserialize;
+use tempfile::tempdir;
 use tweedie_core::{Rng, value_and_vjp};
-use tweedie_models::{Autoencoder, AutoencoderConfig, Encoded};
-use tweedie_testkit::{assert_close, assert_vjp, device, values};
+use tweedie_models::{Autoencoder, AutoencoderConfig, Encoded, load_weights};
+use tweedie_testkit::{assert_close, assert_vjp, device, golden, values};
 
-use crate::support::{Refusal, assert_refusals, disturbed, in_double, weights};
+use crate::{
+    formula::{self, Formula, assert_relative, checkpoint, golden_path},
+    support::{Refusal, assert_refusals, disturbed, in_double, weights},
+};
 
 pub(crate) fn small() -> AutoencoderConfig {
     AutoencoderConfig {
@@ -248,8 +255,40 @@ fn unknown_fields_are_refused() {
     usual.validate().unwrap();
 }
 
+#[derive(Deserialize)]
+struct Golden {
+    autoencoder: Case,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    tensors: BTreeMap<String, Formula>,
+    shape: [usize; 4],
+    latents: [usize; 4],
+    mean: Vec<f64>,
+    log_variance: Vec<f64>,
+    decoded: Vec<f64>,
+}
+
 mod on_device {
     use super::*;
+
+    #[test]
+    fn an_autoencoder_has_the_outputs_of_the_reference() {
+        let case = golden::<Golden>(golden_path("own.json")).autoencoder;
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("network.safetensors");
+        checkpoint(&path, &case.tensors);
+        let mut network = small().init(0, &device()).unwrap();
+        load_weights(&mut network, &path).unwrap();
+        // Twenty layers in a row, each with a relative rounding error of a few times 6e-8 in either program.
+        let near = |name, found, expected: &[f64]| assert_relative(name, found, expected, 1e-5);
+        let found = network.encode(formula::image(1000, case.shape, 0.5, 0.5));
+        near("mean", &found.mean, &case.mean);
+        near("log variance", &found.log_variance, &case.log_variance);
+        let decoded = network.decode(formula::image(1001, case.latents, 0.0, 1.0));
+        near("image", &decoded, &case.decoded);
+    }
 
     #[test]
     fn an_autoencoder_is_the_same_on_every_device() {

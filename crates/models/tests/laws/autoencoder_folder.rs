@@ -1,10 +1,13 @@
 //! Folders of autoencoders and of diffusions of their latents: what they say, and what they refuse.
 
-use std::{fs, path::Path};
+use std::{borrow::Cow, fs, path::Path};
 
-use burn::tensor::Tensor;
+use burn::{
+    module::{Module, ModuleMapper, Param},
+    tensor::{Device, Tensor},
+};
 use tempfile::{TempDir, tempdir};
-use tweedie_core::{Denoiser, NoiseLabel, Parametrisation, Rng, ScheduleConfig};
+use tweedie_core::{Denoiser, NoiseLabel, Parametrisation, Rng, ScheduleConfig, value_and_vjp};
 use tweedie_models::{
     AUTOENCODER_FILE, AUTOENCODER_FOLDER, Architecture, AutoencoderModel, EMA_FILE, Encoded,
     LatentModel, ModelConfig, ModelError, Pixels, Pretrained, PretrainedAutoencoder, TimeInjection,
@@ -72,7 +75,21 @@ fn edit(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
 
 #[test]
 fn latents_are_brought_to_variance_one() {
-    let raw = PretrainedAutoencoder::from_network(model(), awake(&device())).unwrap();
+    struct Shift;
+    impl ModuleMapper for Shift {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            // The bias of the encoder's output.
+            param.map(|x| {
+                if x.dims()[..] == [6] {
+                    x.add_scalar(0.5)
+                } else {
+                    x
+                }
+            })
+        }
+    }
+    let network = awake(&device()).map(&mut Shift);
+    let raw = PretrainedAutoencoder::from_network(model(), network).unwrap();
     assert_eq!(raw.model().scale, 1.0);
     let variance = |autoencoder: &PretrainedAutoencoder| {
         let Encoded { mean, log_variance } = autoencoder.encode(images());
@@ -82,9 +99,12 @@ fn latents_are_brought_to_variance_one() {
         let spread: f64 = means.iter().map(|m| (m - centre).powi(2)).sum();
         (spread + variances.iter().sum::<f64>()) / count
     };
+    // The mean of all latents is far from zero.
+    let means = values(&raw.encode(images()).mean);
+    assert!(means.iter().sum::<f64>().abs() > 0.2 * means.len() as f64);
     let before = variance(&raw);
     assert!((before - 1.0).abs() > 0.05, "{before}");
-    let scaled = pretrained();
+    let scaled = raw.clone().with_unit_latents(images()).unwrap();
     // Single precision.
     assert!((variance(&scaled) - 1.0).abs() < 1e-5);
     assert!((scaled.model().scale - before.powf(-0.5)).abs() < 1e-5);
@@ -93,18 +113,41 @@ fn latents_are_brought_to_variance_one() {
     assert_close("images", &images(&scaled), &images(&raw), 1e-4);
 }
 
+/// `d dec(z/s)/dz = dec'(z/s)/s`.
+#[test]
+fn decoded_latents_can_be_differentiated() {
+    let (raw, scaled) = (awake(&device()), pretrained());
+    let mut rng = Rng::seeded(2, &device());
+    let (latents, v) = (rng.normal([2, 3, 4, 4]), rng.normal([2, 2, 8, 8]));
+    let inverse = scaled.model().scale.recip();
+    let (_, found) = value_and_vjp(latents.clone(), |z| scaled.decode(z), |_| v.clone());
+    let unscaled = latents.mul_scalar(inverse);
+    let (_, expected) = value_and_vjp(unscaled, |z| raw.decode(z), |_| v.clone());
+    let expected = values(&expected.mul_scalar(inverse));
+    let size = expected.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
+    assert!(size > 0.1, "{size}");
+    // One more rounding on the way.
+    assert_close("gradient", &values(&found), &expected, 1e-6 * size);
+}
+
+#[test]
+fn a_network_in_training_is_frozen() {
+    let trained = awake(&device().autodiff());
+    let autoencoder = PretrainedAutoencoder::from_network(model(), trained).unwrap();
+    let latents = autoencoder.encode(images()).mean;
+    assert!(!latents.device().is_autodiff());
+    assert!(!autoencoder.decode(latents).device().is_autodiff());
+}
+
 #[test]
 fn latents_that_are_all_the_same_have_no_scale() {
     struct Numb;
-    impl burn::module::ModuleMapper for Numb {
-        fn map_float<const D: usize>(
-            &mut self,
-            param: burn::module::Param<Tensor<D>>,
-        ) -> burn::module::Param<Tensor<D>> {
+    impl ModuleMapper for Numb {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             param.map(|x| x.mul_scalar(f32::NAN))
         }
     }
-    let network = burn::module::Module::map(awake(&device()), &mut Numb);
+    let network = awake(&device()).map(&mut Numb);
     let numb = PretrainedAutoencoder::from_network(model(), network).unwrap();
     assert_eq!(
         numb.with_unit_latents(images()).unwrap_err().to_string(),
@@ -190,7 +233,9 @@ fn a_latent_model_denoises_latents_and_decodes_them() {
     assert_eq!(model.prior().schedule().sigma(0.4), sigma(0.4));
     assert_ne!(values(&clean), values(&latents));
     let (_, autoencoder) = model.into_parts();
-    assert_eq!(autoencoder.decode(clean).dims(), [2, 2, 8, 8]);
+    let images = autoencoder.decode(clean.clone());
+    assert_eq!(images.dims(), [2, 2, 8, 8]);
+    assert_eq!(values(&images), values(&pretrained().decode(clean)));
 }
 
 #[test]
@@ -210,8 +255,9 @@ fn latents_are_not_taken_for_images() {
 
 #[test]
 fn models_of_other_latents_are_refused() {
-    let (mut smaller, mut mapped) = (prior(), prior());
+    let (mut smaller, mut thinner, mut mapped) = (prior(), prior(), prior());
     smaller.image_size = [2, 2];
+    thinner.architecture = Architecture::UNet(support::small(TimeInjection::Add));
     mapped.pixels = Pixels::Symmetric;
     let refused = |prior: &ModelConfig| {
         LatentModel::open(latent_folder(prior).path(), &device())
@@ -224,7 +270,29 @@ fn models_of_other_latents_are_refused() {
         "the latents of the autoencoder are [3, 4, 4] (channels, height, width), the network takes [3, 2, 2]"
     );
     assert_eq!(
+        refused(&thinner),
+        "the latents of the autoencoder are [3, 4, 4] (channels, height, width), the network takes [2, 4, 4]"
+    );
+    assert_eq!(
         refused(&mapped),
         "pixels must be \"unit\" for a network of latents, found Symmetric"
     );
+}
+
+mod on_device {
+    use super::*;
+
+    #[test]
+    fn a_copy_on_another_device_has_the_same_latents() {
+        let (here, flex) = (pretrained(), Device::flex());
+        assert!(matches!(here.on(&device()), Cow::Borrowed(_)));
+        let there = here.on(&flex);
+        assert_eq!(there.model(), here.model());
+        let images = |device| Rng::seeded(1, device).uniform([1, 2, 8, 8]);
+        let found = values(&there.encode(images(&flex)).mean);
+        let expected = values(&here.encode(images(&device())).mean);
+        let size = expected.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
+        // Twenty layers in a row, each with a relative rounding error of a few times 6e-8.
+        assert_close("latents", &found, &expected, 1e-5 * size);
+    }
 }

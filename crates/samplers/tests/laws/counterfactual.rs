@@ -173,10 +173,12 @@ fn noise_forgets_the_image_and_a_point_mass_is_found_exactly() {
     let steps = 5;
     let path = path(steps, Ascent::Noised);
     let point = PointMass::new(exact::<2>(&[0.4], [1, 1]));
+    let own = Counted::new(ILL.denoiser());
     let law = affine_law(steps + 1, |start, noise| {
-        path.run(start, &ILL.denoiser(), &point, noise, &mut |_| ())
-            .unwrap()
+        path.run(start, &own, &point, noise, &mut |_| ()).unwrap()
     });
+    assert_eq!((path.ascending(), path.descending()), (0, steps));
+    assert_eq!(own.evaluations(), 0);
     // DDPM is exact for a point: its law at the end is that of the point plus noise of the least level, but for what is left of the start,
     // whose noise counts to it.
     let left = (0.01f64 / 3.0).powi(2);

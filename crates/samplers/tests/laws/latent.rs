@@ -12,7 +12,7 @@ use tweedie_physics::{
     AverageDownsampling, ForwardClosure, ForwardOperator, LinearOperator, MatrixOperator, Product,
     squared_norm,
 };
-use tweedie_samplers::{DiffusionSampler, DpsConfig, DpsSampler, PosteriorSampler};
+use tweedie_samplers::{Decoded, DiffusionSampler, DpsConfig, DpsSampler, PosteriorSampler};
 use tweedie_sde::Reverse;
 use tweedie_solvers::Heun;
 use tweedie_testkit::{assert_close, assert_vjp, assert_z, device, exact, values, z_bound};
@@ -236,6 +236,45 @@ fn guided_latents_decode_to_what_was_measured() {
     };
     let (guided, free) = (misfit(1.0), misfit(0.0));
     assert!(guided < 0.25 * free, "{guided} of {free}");
+}
+
+/// Latents of another height than width, of which [`enlarged`] makes an [`IMAGE`].
+const FLAT: [usize; 3] = [2, 1, 3];
+
+fn enlarged(latents: Tensor<4>) -> Tensor<4> {
+    latents.sum_dim(1).repeat_dim(2, 2)
+}
+
+/// Draws latents of the standard normal law.
+fn latents() -> impl PosteriorSampler {
+    let schedule = VarianceExploding::new(0.002, 80.0).unwrap();
+    let prior = GaussianPrior::new(exact(&[0.0; 6], with_rows(1, FLAT)), 1.0);
+    let grid = TimeGrid::karras(&schedule, 80.0, 0.002, 7.0, 3).unwrap();
+    DiffusionSampler::new(Reverse::flow(schedule, prior), Heun, grid)
+}
+
+#[test]
+fn decoded_draws_are_the_images_of_draws() {
+    let run = |sampler: &dyn PosteriorSampler, shape: [usize; 3]| {
+        let mut states = Vec::new();
+        let drawn = sampler.sample(with_rows(2, shape), &mut rng(6), &mut |step| {
+            states.push(values(step.state));
+        });
+        (drawn.unwrap(), states)
+    };
+    let (drawn, expected) = run(&latents(), FLAT);
+    let (images, states) = run(&Decoded::new(latents(), FLAT, enlarged), IMAGE);
+    assert_eq!(values(&images), values(&enlarged(drawn)));
+    // An observer sees the latents.
+    assert_eq!(states.len(), 3);
+    assert_eq!(states, expected);
+}
+
+#[test]
+#[should_panic(expected = "shape of the decoded images")]
+fn images_of_another_shape_are_not_decoded() {
+    let decoded = Decoded::new(latents(), FLAT, enlarged);
+    let _ = decoded.sample(with_rows(2, [1, 3, 2]), &mut rng(6), &mut |_| ());
 }
 
 #[test]

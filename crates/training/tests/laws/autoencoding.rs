@@ -103,8 +103,9 @@ impl Linear {
             reconstruction_std: self.std,
             beta,
         };
-        let images = repeated(&self.x, [1, 1, 2, 2]);
-        values(&config.losses(images, decoded.reshape([draws, 1, 2, 2]), &encoded))
+        // Two channels of two pixels.
+        let images = repeated(&self.x, [1, 2, 1, 2]);
+        values(&config.losses(images, decoded.reshape([draws, 2, 1, 2]), &encoded))
     }
 }
 

@@ -41,7 +41,7 @@ fn task(unet: UNetConfig, label_dropout: f64) -> Result<Diffusion, TrainingError
 }
 
 /// Phantoms with classes 0, 1, .., `classes - 1`, 0, ..
-fn labelled(seed: u64, count: usize, classes: usize) -> Examples {
+pub(crate) fn labelled(seed: u64, count: usize, classes: usize) -> Examples {
     let phantoms = Phantoms::new(seed, count, 8, 8).unwrap();
     let labels = (0..count).map(|index| index % classes).collect();
     Arc::new(Labelled::new(phantoms, labels, classes).unwrap())

@@ -1,18 +1,23 @@
 //! A run whose numbers grow out of bounds stops before it spoils what is on disk.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use burn::{
     module::{Module, ModuleMapper, Param},
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 use tempfile::tempdir;
+use tweedie_core::Rng;
+use tweedie_data::{Example, ExampleBatch};
 use tweedie_models::{Network, save_weights};
-use tweedie_training::{Checkpoint, TrainingConfig, TrainingError};
+use tweedie_testkit::device;
+use tweedie_training::{
+    Checkpoint, Diffusion, Level, Task, Trainer, TrainingConfig, TrainingError,
+};
 
 use crate::support::{
-    config, first_batch, latest, model, networks, resumed, run, small, stopped_after, trainer,
-    weights,
+    config, first_batch, held_out, images, latest, model, networks, resumed, run, small,
+    stopped_after, task, trainer, weights,
 };
 
 fn explosive() -> TrainingConfig {
@@ -99,4 +104,69 @@ fn a_gradient_that_is_no_number_stops_the_run() {
         "{error}"
     );
     assert_eq!(trainer.step(), 3);
+}
+
+/// The usual network, whose rows have these losses at noise levels 1, 2, 3 and 4.
+struct Losing(Diffusion, [f32; 4]);
+
+impl Task for Losing {
+    type Network = Network;
+
+    fn init(&self, seed: u64, device: &Device) -> Result<Network, TrainingError> {
+        self.0.init(seed, device)
+    }
+
+    fn check(&self, example: &Example) -> Result<(), TrainingError> {
+        self.0.check(example)
+    }
+
+    fn levels(&self, rows: usize, _: &mut Rng) -> Vec<Level> {
+        let level = |row| Level {
+            sigma: row as f64,
+            ..Level::NONE
+        };
+        (1..=rows).map(level).collect()
+    }
+
+    fn losses(
+        &self,
+        network: &Network,
+        batch: ExampleBatch,
+        levels: &[Level],
+        rng: &mut Rng,
+    ) -> Tensor<1> {
+        let losses = self.0.losses(network, batch, levels, rng);
+        let own = Tensor::from_floats(self.1, &losses.device());
+        losses.mul_scalar(0.0) + own
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), TrainingError> {
+        self.0.save(folder)
+    }
+
+    fn is_in(&self, folder: &Path) -> Result<bool, TrainingError> {
+        self.0.is_in(folder)
+    }
+}
+
+/// What is no number is worse than infinity, and that worse than all others, of either sign.
+#[test]
+fn the_worst_row_is_told() {
+    let (nan, infinity) = (f32::NAN, f32::INFINITY);
+    for (losses, worst) in [
+        ([1.0, infinity, 3.0, 2.0], 2),
+        ([1.0, 9.0, -infinity, 2.0], 3),
+        ([infinity, 9.0, -infinity, nan], 4),
+        ([-nan, infinity, 1.0, 2.0], 1),
+    ] {
+        let task = Losing(task(model(small())), losses);
+        let mut trainer = Trainer::new(config(), task, images(), held_out(), &device()).unwrap();
+        let error = trainer.advance(first_batch()).unwrap_err();
+        let expected = losses[worst - 1];
+        assert!(
+            matches!(error, TrainingError::NonFiniteLoss { row_loss, sigma, .. }
+                if sigma == worst as f64 && (row_loss as f32 == expected || row_loss.is_nan() && expected.is_nan())),
+            "{losses:?}: {error}"
+        );
+    }
 }

@@ -11,17 +11,18 @@ use tempfile::{TempDir, tempdir};
 use tweedie_core::{Denoiser, GaussianPrior, NoiseLabel, Parametrisation, Rng, ScheduleConfig};
 use tweedie_data::{Example, ExampleBatch};
 use tweedie_models::{
-    AUTOENCODER_FOLDER, Architecture, LatentModel, ModelConfig, ModelError, Pixels,
-    PretrainedAutoencoder, UNetConfig,
+    AUTOENCODER_FOLDER, Architecture, LatentModel, ModelConfig, ModelError, Network, Pixels,
+    Pretrained, PretrainedAutoencoder, UNetConfig,
 };
 use tweedie_testkit::{device, values};
 use tweedie_training::{
-    Diffusion, DiffusionConfig, Event, Examples, Flow, LatentDiffusion, ObjectiveConfig, Task,
-    Trainer, TrainingConfig, TrainingError,
+    Diffusion, DiffusionConfig, Event, Examples, Flow, LatentDiffusion, LevelDistribution,
+    LevelsConfig, ObjectiveConfig, Task, Trainer, TrainingConfig, TrainingError,
 };
 
 use crate::{
     autoencoding::autoencoder,
+    conditioning::{disturbed, labelled, told},
     support::{config, first_batch, held_out, images, latest, phantoms, small},
 };
 
@@ -89,7 +90,7 @@ fn run_in(trainer: &mut Trainer<LatentDiffusion>, folder: &TempDir, stop: Option
 #[test]
 fn the_loss_is_that_of_a_diffusion_of_drawn_latents() {
     let (task, autoencoder) = (task(scaled(1)), scaled(1));
-    let network = task.init(3, &device()).unwrap();
+    let network = disturbed(task.init(3, &device()).unwrap());
     let levels = task.levels(4, &mut Rng::seeded(1, &device()));
     let rng = || Rng::seeded(2, &device());
     let found = task.losses(&network, first_batch(), &levels, &mut rng());
@@ -100,6 +101,139 @@ fn the_loss_is_that_of_a_diffusion_of_drawn_latents() {
     let batch = ExampleBatch::from(latents);
     let expected = plain.losses(&network, batch, &levels, &mut rng);
     assert_eq!(values(&found), values(&expected));
+}
+
+/// [`model`] with three classes.
+fn told_model() -> ModelConfig {
+    let mut model = model();
+    model.architecture = Architecture::UNet(UNetConfig {
+        channels: 2,
+        ..told(0)
+    });
+    model
+}
+
+fn told_task(label_dropout: f64) -> LatentDiffusion {
+    let config = DiffusionConfig {
+        label_dropout,
+        ..DiffusionConfig::default()
+    };
+    LatentDiffusion::new(told_model(), config, scaled(1)).unwrap()
+}
+
+#[test]
+fn the_classes_of_images_are_those_of_their_latents() {
+    let classes = |classes: [usize; 4], dropout: f64| {
+        let task = told_task(dropout);
+        let network = disturbed(task.init(3, &device()).unwrap());
+        let levels = task.levels(4, &mut Rng::seeded(1, &device()));
+        let batch = ExampleBatch {
+            classes: Some(classes.to_vec()),
+            ..first_batch()
+        };
+        values(&task.losses(&network, batch, &levels, &mut Rng::seeded(2, &device())))
+    };
+    let found = classes([0, 1, 2, 0], 0.0);
+    let other = classes([0, 2, 2, 0], 0.0);
+    let same: Vec<bool> = found.iter().zip(&other).map(|(a, b)| a == b).collect();
+    assert_eq!(same, [true, false, true, true]);
+    // Told none, all are alike.
+    assert_eq!(classes([0, 1, 2, 0], 1.0), classes([2, 0, 1, 1], 1.0));
+}
+
+#[test]
+fn a_model_of_latents_with_classes_is_trained_and_opened_again() {
+    let (images, held_out) = (labelled(0, 22, 3), labelled(1, 8, 3));
+    let trainer = Trainer::new(config(), told_task(0.1), images, held_out, &device());
+    let mut trainer = trainer.unwrap();
+    let folder = run(&mut trainer, None);
+    let opened = LatentModel::open(latest(folder.path()).folder(), &device()).unwrap();
+    assert_eq!(opened.prior().config(), &told_model());
+    let latents = Rng::seeded(1, &device()).normal([2, 2, 4, 4]);
+    let clean = |denoiser: &dyn Denoiser| values(&denoiser.denoise(latents.clone(), 0.5));
+    let [first, second, none] = [Some([0].as_slice()), Some(&[1]), None]
+        .map(|class| clean(&opened.prior().given(class, None).unwrap()));
+    assert!(first != second && first != none);
+    let kept = Pretrained::from_network(told_model(), trainer.average().clone()).unwrap();
+    assert_eq!(clean(&kept.given(Some(&[0]), None).unwrap()), first);
+    let both = clean(&opened.prior().given(Some(&[0, 1]), None).unwrap());
+    assert_eq!(both, [&first[..32], &second[32..]].concat());
+}
+
+#[test]
+fn classes_that_cannot_be_told_are_refused() {
+    let new =
+        |images, held_out| Trainer::new(config(), told_task(0.0), images, held_out, &device());
+    let error = new(images(), held_out()).err().unwrap();
+    assert!(matches!(error, TrainingError::NoLabels { classes: 3 }));
+    let unheard = Trainer::new(
+        config(),
+        task(scaled(1)),
+        labelled(0, 22, 3),
+        held_out(),
+        &device(),
+    );
+    assert!(matches!(unheard.err(), Some(TrainingError::UnusedLabels)));
+    // Only the first image is looked at beforehand.
+    let mut trainer = new(labelled(0, 22, 4), labelled(1, 8, 4)).unwrap();
+    let batch = ExampleBatch {
+        classes: Some(vec![0, 1, 2, 3]),
+        ..first_batch()
+    };
+    let expected = |error: TrainingError| {
+        matches!(
+            error,
+            TrainingError::Label {
+                found: 3,
+                classes: 3
+            }
+        )
+    };
+    assert!(expected(trainer.advance(batch).unwrap_err()));
+    assert!(expected(trainer.validate().unwrap_err()));
+}
+
+/// Noise levels and what is learnt of them, dropout and precision.
+#[test]
+fn all_but_the_images_is_that_of_a_diffusion() {
+    let config = DiffusionConfig {
+        levels: LevelsConfig {
+            distribution: LevelDistribution::Importance,
+            stratified: false,
+        },
+        ..DiffusionConfig::default()
+    };
+    let mut model = model();
+    model.label = NoiseLabel::Step { steps: 2 };
+    if let Architecture::UNet(unet) = &mut model.architecture {
+        unet.dropout = 0.1;
+    }
+    let new = || LatentDiffusion::new(model.clone(), config.clone(), scaled(1)).unwrap();
+    let (mut latent, mut plain) = (
+        new(),
+        Diffusion::new(model.clone(), config.clone()).unwrap(),
+    );
+    let rng = || Rng::seeded(1, &device());
+    for _ in 0..10 {
+        let levels = latent.levels(8, &mut rng());
+        let losses: Vec<f64> = levels.iter().map(|level| level.sigma).collect();
+        latent.observe(&levels, &losses);
+        plain.observe(&levels, &losses);
+    }
+    let drawn = |task: &dyn Task<Network = Network>| {
+        let validation = task.validation_levels(8, &mut rng());
+        (task.levels(8, &mut rng()), validation, task.memory())
+    };
+    assert_eq!(drawn(&latent), drawn(&plain));
+    assert_ne!(drawn(&latent), drawn(&new()));
+    let mut other = new();
+    other.recall(plain.memory());
+    assert_eq!(drawn(&other), drawn(&plain));
+    let (levels, validation, _) = drawn(&latent);
+    assert_ne!(levels, validation);
+
+    assert!(latent.has_dropout() && !task(scaled(1)).has_dropout());
+    assert!(latent.takes_half_precision());
 }
 
 #[test]
@@ -120,7 +254,10 @@ fn the_scale_is_that_of_images_from_the_whole_set() {
     // 600 images are more than are measured.
     let (whole, few) = (scale(&set(300, 300)), scale(&set(1, 1)));
     assert!((whole / few - 1.0).abs() < 1e-5, "{whole} {few}");
-    assert!((scale(&set(2, 0)) / few - 1.0).abs() > 0.01);
+    let black = scale(&set(2, 0));
+    assert!((black / few - 1.0).abs() > 0.01);
+    // The last of 256 is measured too.
+    assert!((scale(&set(255, 1)) / black - 1.0).abs() > 1e-4);
 }
 
 #[test]
@@ -175,21 +312,28 @@ fn resumed_equals_uninterrupted() {
 }
 
 #[test]
-fn a_run_with_another_autoencoder_is_not_resumed() {
+fn a_run_with_another_network_or_autoencoder_is_not_resumed() {
     let folder = run(&mut trainer(config()), Some(3));
-    let resume = |autoencoder| {
+    let resume = |model, autoencoder| {
+        let task = LatentDiffusion::new(model, DiffusionConfig::default(), autoencoder);
         Trainer::resume(
             &latest(folder.path()),
             config(),
-            task(autoencoder),
+            task.unwrap(),
             images(),
             held_out(),
             &device(),
         )
     };
-    resume(scaled(1)).unwrap();
-    for other in [scaled(2), pretrained(1)] {
-        let error = resume(other).err().unwrap();
+    let mut shorter = model();
+    shorter.label = NoiseLabel::Step { steps: 500 };
+    resume(model(), scaled(1)).unwrap();
+    for (model, autoencoder) in [
+        (model(), scaled(2)),
+        (model(), pretrained(1)),
+        (shorter, scaled(1)),
+    ] {
+        let error = resume(model, autoencoder).err().unwrap();
         assert!(matches!(error, TrainingError::OtherModel { .. }), "{error}");
     }
 }
@@ -260,6 +404,19 @@ fn what_is_no_model_of_the_latents_is_refused() {
         refused(|model| model.pixels = Pixels::Symmetric),
         TrainingError::Model(ModelError::LatentPixels {
             found: Pixels::Symmetric
+        })
+    ));
+    let deep = refused(|model| {
+        if let Architecture::UNet(unet) = &mut model.architecture {
+            unet.channel_multipliers = vec![1, 2, 2, 2];
+        }
+    });
+    assert!(matches!(
+        deep,
+        TrainingError::Model(ModelError::Size {
+            multiple: 8,
+            height: 4,
+            width: 4
         })
     ));
     let hybrid = DiffusionConfig {

@@ -1,14 +1,12 @@
-//! Noise levels: their laws, their spread over a batch, and what is learnt of them.
+//! Noise levels: their laws and their spread over a batch.
 
 use std::sync::Arc;
 
 use tweedie_core::{
     Karras, NoiseLabel, Parametrisation, Rng, Schedule, ScheduleConfig, VariancePreserving,
 };
-use tweedie_testkit::{assert_close, assert_z, device, z_bound};
-use tweedie_training::{
-    Level, LevelDistribution, LevelMemory, Levels, LevelsConfig, Prediction, TrainingError,
-};
+use tweedie_testkit::{assert_close, assert_z, device};
+use tweedie_training::{Level, LevelDistribution, Levels, LevelsConfig, Prediction, TrainingError};
 
 use crate::objective::schedules;
 
@@ -16,13 +14,13 @@ fn prediction(config: &ScheduleConfig, label: NoiseLabel) -> Prediction {
     Prediction::new(config.build().unwrap(), label, Parametrisation::Epsilon)
 }
 
-fn continuous() -> Prediction {
+pub(crate) fn continuous() -> Prediction {
     let label = NoiseLabel::Time { scale: 1.0 };
     let schedule = Arc::new(VariancePreserving::new(0.1, 20.0).unwrap());
     Prediction::new(schedule, label, Parametrisation::Epsilon)
 }
 
-fn table(steps: usize) -> Prediction {
+pub(crate) fn table(steps: usize) -> Prediction {
     let config = ScheduleConfig::Ddpm {
         steps,
         beta_min: 2e-3,
@@ -41,7 +39,7 @@ fn denoiser() -> Prediction {
     )
 }
 
-fn levels(distribution: LevelDistribution, prediction: Prediction) -> Levels {
+pub(crate) fn levels(distribution: LevelDistribution, prediction: Prediction) -> Levels {
     let config = LevelsConfig {
         distribution,
         stratified: false,
@@ -57,8 +55,13 @@ fn stratified(distribution: LevelDistribution, prediction: Prediction) -> Levels
     Levels::new(config, prediction).unwrap()
 }
 
-fn rng(seed: u64) -> Rng {
+pub(crate) fn rng(seed: u64) -> Rng {
     Rng::seeded(seed, &device())
+}
+
+/// The way from the first time of [`continuous`] to the last.
+pub(crate) fn continuous_share(level: &Level) -> f64 {
+    (level.time - 1e-5) / (1.0 - 1e-5)
 }
 
 /// `Phi`.
@@ -71,10 +74,9 @@ type Law = (LevelDistribution, Prediction, fn(&Level) -> f64);
 
 fn laws() -> [Law; 6] {
     use LevelDistribution::{LogNormal, LogSigma, LogitNormal, Sigma, Uniform};
-    const FIRST: f64 = 1e-5;
     let (mean, std) = (-1.2, 1.2);
     [
-        (Uniform, continuous(), |l| (l.time - FIRST) / (1.0 - FIRST)),
+        (Uniform, continuous(), continuous_share),
         // The number that was drawn lies anywhere in the step: a middle one is taken.
         (Uniform, table(1000), |l| l.time - 0.0005),
         (LogNormal { mean, std }, denoiser(), |l| {
@@ -87,7 +89,7 @@ fn laws() -> [Law; 6] {
             },
             continuous(),
             |l| {
-                let way = (l.time - FIRST) / (1.0 - FIRST);
+                let way = continuous_share(l);
                 normal_share(((way / (1.0 - way)).ln() - 0.5) / 0.8)
             },
         ),
@@ -111,7 +113,7 @@ fn laws() -> [Law; 6] {
 }
 
 /// Uniform numbers have mean 1/2, variance 1/12, and their squares mean 1/3 and variance 4/45.
-fn assert_uniform(name: &str, numbers: &[f64]) {
+pub(crate) fn assert_uniform(name: &str, numbers: &[f64]) {
     let n = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / n;
     let square = numbers.iter().map(|u| u * u).sum::<f64>() / n;
@@ -246,170 +248,6 @@ fn steps_beyond_the_horizon_are_left_out() {
     assert_close("times", &times, &[0.25, 0.5, 0.6], 1e-12);
 }
 
-const TABLE: usize = 16;
-
-/// A loss that differs a hundredfold between steps.
-fn loss(level: &Level) -> f64 {
-    (0.3 * level.time * TABLE as f64).exp()
-}
-
-fn taught(prediction: Prediction) -> Levels {
-    let mut levels = levels(LevelDistribution::Importance, prediction);
-    for step in 0..60 {
-        let drawn = levels.draw(64, &mut rng(step));
-        let losses: Vec<f64> = drawn.iter().map(loss).collect();
-        levels.observe(&drawn, &losses);
-    }
-    levels
-}
-
-#[test]
-fn importance_sampling_is_uniform_until_all_steps_have_ten_losses() {
-    let mut levels = levels(LevelDistribution::Importance, table(TABLE));
-    let uniform = self::levels(LevelDistribution::Uniform, table(TABLE)).draw(64, &mut rng(9));
-    let all = |count: usize| -> Vec<Level> {
-        (1..=TABLE)
-            .flat_map(|k| vec![k as f64 / TABLE as f64; count])
-            .map(|time| Level {
-                time,
-                sigma: 1.0,
-                weight: 1.0,
-            })
-            .collect()
-    };
-    let mut observe = |drawn: Vec<Level>| {
-        let losses: Vec<f64> = drawn.iter().map(loss).collect();
-        levels.observe(&drawn, &losses);
-        levels.draw(64, &mut rng(9))
-    };
-    assert_eq!(observe(all(9)), uniform);
-    // All but the first.
-    assert_eq!(observe(all(1)[1..].to_vec()), uniform);
-    assert_ne!(observe(all(1)[..1].to_vec()), uniform);
-}
-
-/// Nichol & Dhariwal 2021, eq. (18): for a loss that is always the same at a step, `p_t ~ L_t`.
-#[test]
-fn weights_are_inverse_to_the_losses() {
-    let sum: f64 = (1..=TABLE).map(|k| (0.3 * k as f64).exp()).sum();
-    for level in taught(table(TABLE)).draw(500, &mut rng(77)) {
-        let share = 0.999 * loss(&level) / sum + 0.001 / TABLE as f64;
-        let expected = 1.0 / (TABLE as f64 * share);
-        assert_close("weight", &[level.weight], &[expected], 1e-12 * expected);
-    }
-}
-
-/// The old losses count no more, and it is the root mean square of the last ten that does.
-#[test]
-fn only_the_last_ten_losses_count() {
-    let mut levels = levels(LevelDistribution::Importance, table(2));
-    let at = |time: f64| Level {
-        time,
-        sigma: 1.0,
-        weight: 1.0,
-    };
-    levels.observe(&[at(0.5); 30], &[1e3; 30]);
-    levels.observe(
-        &[at(0.5); 10],
-        &[1.0, 7.0, 1.0, 7.0, 1.0, 7.0, 1.0, 7.0, 1.0, 7.0],
-    );
-    levels.observe(&[at(1.0); 10], &[1.0; 10]);
-    let share = 0.999 * 5.0 / 6.0 + 0.0005;
-    let drawn = levels.draw(100, &mut rng(1));
-    let first = drawn.iter().find(|level| level.time == 0.5).unwrap();
-    assert_close("weight", &[first.weight], &[0.5 / share], 1e-12);
-}
-
-fn mean_and_variance(numbers: &[f64]) -> (f64, f64) {
-    let n = numbers.len() as f64;
-    let mean = numbers.iter().sum::<f64>() / n;
-    let variance = numbers.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, variance)
-}
-
-/// A loss that is not what was learnt: noise on top, and a slope the other way.
-fn other_loss(level: &Level, noise: f64) -> f64 {
-    (2.0 - level.time) * noise * noise
-}
-
-#[test]
-fn importance_sampling_leaves_the_objective_as_it_is() {
-    const N: usize = 40_000;
-    for prediction in [table(TABLE), continuous()] {
-        let levels = taught(prediction.clone());
-        let noise: Vec<f64> = rng(6).normal([N]).to_data().iter::<f64>().collect();
-        let drawn = levels.draw(N, &mut rng(5));
-        let terms = |weighted: bool| -> Vec<f64> {
-            let weight = |level: &Level| if weighted { level.weight } else { 1.0 };
-            let pairs = drawn.iter().zip(&noise);
-            pairs.map(|(l, n)| weight(l) * other_loss(l, *n)).collect()
-        };
-        let even = self::levels(LevelDistribution::Uniform, prediction).draw(N, &mut rng(8));
-        let expected = even.iter().map(|l| other_loss(l, 1.0)).sum::<f64>() / N as f64;
-        let (mean, variance) = mean_and_variance(&terms(true));
-        // The expectation is over levels of its own: their spread is below 1/3.
-        let error = ((variance + 1.0 / 9.0) / N as f64).sqrt();
-        assert_z("objective", &[mean], &[expected], &[error]);
-        // The control: without the weights.
-        let (mean, variance) = mean_and_variance(&terms(false));
-        let error = ((variance + 1.0 / 9.0) / N as f64).sqrt();
-        let z = (mean - expected) / error;
-        assert!(z.abs() > 2.0 * z_bound(1), "{mean}, {expected}, z {z}");
-    }
-}
-
-#[test]
-fn importance_sampling_has_less_variance() {
-    for prediction in [table(TABLE), continuous()] {
-        let terms = |levels: &Levels| -> Vec<f64> {
-            let drawn = levels.draw(20_000, &mut rng(5));
-            drawn.iter().map(|l| l.weight * loss(l)).collect()
-        };
-        let (mean, uniform) = mean_and_variance(&terms(&levels(
-            LevelDistribution::Uniform,
-            prediction.clone(),
-        )));
-        let (same, important) = mean_and_variance(&terms(&taught(prediction)));
-        // On the table each weighted loss is the mean but for the share that stays uniform; parts of time differ within.
-        assert!(
-            important < 1e-2 * uniform,
-            "variance {important}, uniform {uniform}"
-        );
-        let error = (uniform / 20_000.0).sqrt();
-        assert_z("mean", &[mean], &[same], &[error]);
-    }
-}
-
-#[test]
-fn what_was_learnt_survives_a_file() {
-    for prediction in [table(TABLE), continuous()] {
-        let levels = taught(prediction.clone());
-        let text = serde_json::to_string(&levels.memory()).unwrap();
-        let memory: LevelMemory = serde_json::from_str(&text).unwrap();
-        assert_eq!(memory, levels.memory());
-        let mut other = self::levels(LevelDistribution::Importance, prediction);
-        let untaught = other.draw(64, &mut rng(9));
-        assert_eq!(levels.draw_untaught(64, &mut rng(9)), untaught);
-        other.recall(memory);
-        assert_eq!(other.draw(64, &mut rng(9)), levels.draw(64, &mut rng(9)));
-        assert_ne!(other.draw(64, &mut rng(9)), untaught);
-        // Of another table.
-        other.recall(taught(table(TABLE + 1)).memory());
-        assert_eq!(other.draw(64, &mut rng(9)), untaught);
-        // Of a run that learnt nothing.
-        other.recall(serde_json::from_str("{}").unwrap());
-        assert_eq!(other.draw(64, &mut rng(9)), untaught);
-    }
-}
-
-#[test]
-fn the_other_distributions_learn_nothing() {
-    let mut levels = levels(LevelDistribution::Uniform, table(TABLE));
-    let drawn = levels.draw(64, &mut rng(1));
-    levels.observe(&drawn, &[1.0; 64]);
-    assert_eq!(levels.memory(), LevelMemory::default());
-}
-
 #[test]
 fn parameters_out_of_range_are_named() {
     use LevelDistribution::{LogNormal, LogSigma, LogitNormal, One, Sigma};
@@ -457,6 +295,14 @@ fn parameters_out_of_range_are_named() {
         (
             LogNormal {
                 mean: 700.0,
+                std: 10.0,
+            },
+            "levels",
+        ),
+        // And nothing there.
+        (
+            LogNormal {
+                mean: -700.0,
                 std: 10.0,
             },
             "levels",

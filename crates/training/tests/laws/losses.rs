@@ -18,11 +18,15 @@ impl Backbone for Constant {
 
 /// The loss of two rows with residuals -0.75, 0.5 and 2.25, -3: the target of a denoiser is the clean image.
 fn loss(distance: Distance) -> Vec<f64> {
+    weighted(Weighting::Output, distance)
+}
+
+fn weighted(weighting: Weighting, distance: Distance) -> Vec<f64> {
     let schedule = Arc::new(Karras::new(1.0).unwrap());
     let label = NoiseLabel::Time { scale: 1.0 };
     let objective = Denoising {
         prediction: Prediction::new(schedule, label, Parametrisation::Denoised),
-        weighting: Weighting::Output,
+        weighting,
         distance,
     };
     let clean = Tensor::<1>::from_floats([1.0, -0.25, -2.0, 3.25], &device()).reshape([2, 1, 1, 2]);
@@ -59,5 +63,20 @@ fn huber_is_quadratic_up_to_one_and_linear_beyond() {
     assert_eq!(
         loss(Distance::Huber),
         [(0.28125 + 0.125) / 2.0, (1.75 + 2.5) / 2.0]
+    );
+}
+
+/// The squared error of `x_0` is weighted with 4, its SNR: all distances are of twice the residuals.
+#[test]
+fn a_weighting_is_within_the_distance() {
+    let found = |distance| weighted(Weighting::Simple, distance);
+    assert_eq!(
+        found(Distance::L2),
+        [4.0 * (0.5625 + 0.25) / 2.0, 4.0 * (5.0625 + 9.0) / 2.0]
+    );
+    assert_eq!(found(Distance::L1), [(1.5 + 1.0) / 2.0, (4.5 + 6.0) / 2.0]);
+    assert_eq!(
+        found(Distance::Huber),
+        [(1.0 + 0.5) / 2.0, (4.0 + 5.5) / 2.0]
     );
 }

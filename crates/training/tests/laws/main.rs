@@ -21,6 +21,8 @@ mod handed_on;
 #[cfg(test)]
 mod hybrid;
 #[cfg(test)]
+mod importance;
+#[cfg(test)]
 mod known_optima;
 #[cfg(test)]
 mod latent_diffusion;

@@ -13,7 +13,10 @@ use tweedie_training::{
     Diffusion, DiffusionConfig, Examples, LevelDistribution, Trainer, TrainingConfig, TrainingError,
 };
 
-use crate::support::{config, held_out, images, model, run, small, task};
+use crate::{
+    conditioning::{labelled, told},
+    support::{config, held_out, images, model, run, small, task},
+};
 
 fn refused(config: TrainingConfig, images: Examples, validation: Examples) -> TrainingError {
     let task = task(model(small()));
@@ -68,6 +71,25 @@ fn too_few_images_are_refused() {
                 set: "validation",
                 found: 0,
                 ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+/// Only the first image is looked at beforehand.
+#[test]
+fn a_class_out_of_range_ends_the_validation() {
+    let task = task(model(told(0)));
+    let (images, held_out) = (labelled(0, 22, 3), labelled(1, 8, 4));
+    let trainer = Trainer::new(config(), task, images, held_out, &device()).unwrap();
+    let error = trainer.validate().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TrainingError::Label {
+                found: 3,
+                classes: 3
             }
         ),
         "{error}"

@@ -1,21 +1,30 @@
 //! Interrupted and resumed equals uninterrupted, bit for bit.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use burn::{
+    module::Param,
+    nn::{DropoutConfig, Linear, LinearConfig},
     store::{BurnpackStore, ModuleStore},
-    tensor::Bytes,
+    tensor::{Bytes, Device, Tensor},
 };
 use tempfile::{TempDir, tempdir};
-use tweedie_core::NoiseLabel;
+use tweedie_core::{NoiseLabel, Rng};
+use tweedie_data::{Example, ExampleBatch};
 use tweedie_models::{ModelConfig, UNetConfig};
 use tweedie_testkit::device;
 use tweedie_training::{
-    Checkpoint, Diffusion, DiffusionConfig, LearningRateDecay, LevelDistribution, LevelsConfig,
-    PostHocConfig, StepRecord, Trainer, TrainingConfig,
+    Checkpoint, Diffusion, DiffusionConfig, LearningRateDecay, Level, LevelDistribution,
+    LevelsConfig, PostHocConfig, StepRecord, Task, Trainer, TrainingConfig, TrainingError,
 };
 
-use crate::support::{config, held_out, images, latest, model, resumed, run, small, trainer};
+use crate::support::{
+    config, first_batch, held_out, images, latest, model, resumed, run, small, trainer,
+};
 
 /// The moments by name: in what order they lie in the file is no property of the run.
 fn moments(checkpoint: &Checkpoint) -> Vec<(String, Vec<u8>)> {
@@ -193,7 +202,8 @@ fn all_that_a_run_keeps_survives() {
     };
     let expected = tempdir().unwrap();
     run(&mut make(None), expected.path(), None).unwrap();
-    for after in [6, 23] {
+    // After step 7 there is a snapshot of that very step.
+    for after in [7, 23] {
         let folder = tempdir().unwrap();
         run(&mut make(None), folder.path(), Some(after)).unwrap();
         let mut trainer = make(Some(&latest(folder.path())));
@@ -261,5 +271,74 @@ fn resumed_equals_uninterrupted_with_dropout() {
         tweedie_core::seed_dropout(&device(), 12345);
         finish(&config, &with, folder.path());
         assert_same(folder.path(), expected.path());
+    }
+    each_step_and_device_drops_others();
+}
+
+/// Two rows, each on a device of its own, in two steps at the same weights.
+fn each_step_and_device_drops_others() {
+    let task = Dropped::default();
+    let seen = task.seen.clone();
+    let config = TrainingConfig {
+        learning_rate: 1e-30,
+        ..config()
+    };
+    let mut trainer = Trainer::new(config, task, images(), held_out(), &device())
+        .and_then(|trainer| trainer.with_devices(&[device()]))
+        .unwrap();
+    for _ in 0..2 {
+        trainer.advance(first_batch().part(0, 2)).unwrap();
+    }
+    let seen = seen.lock().unwrap();
+    let [first, second] = &seen[..] else {
+        panic!("{seen:?}");
+    };
+    assert_ne!(first[0], first[1]);
+    assert_ne!(first[0], second[0]);
+    assert_ne!(first[1], second[1]);
+}
+
+/// The loss of a row is the mean of the weights that are not dropped.
+#[derive(Default)]
+struct Dropped {
+    seen: Arc<Mutex<Vec<Vec<f64>>>>,
+}
+
+impl Task for Dropped {
+    type Network = Linear;
+
+    fn init(&self, _: u64, device: &Device) -> Result<Linear, TrainingError> {
+        let weights: Vec<f32> = (1..=64).map(|i| (i as f32).sqrt()).collect();
+        let weights = Tensor::<1>::from_floats(weights.as_slice(), device);
+        let mut linear = LinearConfig::new(64, 1).with_bias(false).init(device);
+        linear.weight = Param::from_tensor(weights.reshape([64, 1]));
+        Ok(linear)
+    }
+
+    fn check(&self, _: &Example) -> Result<(), TrainingError> {
+        Ok(())
+    }
+
+    fn has_dropout(&self) -> bool {
+        true
+    }
+
+    fn losses(&self, network: &Linear, batch: ExampleBatch, _: &[Level], _: &mut Rng) -> Tensor<1> {
+        let weights = network.weight.val().reshape([1, 64]);
+        let rows = weights.repeat_dim(0, batch.len());
+        let kept = DropoutConfig::new(0.5).init().forward(rows);
+        kept.mean_dim(1).reshape([batch.len()])
+    }
+
+    fn observe(&mut self, _: &[Level], losses: &[f64]) {
+        self.seen.lock().unwrap().push(losses.to_vec());
+    }
+
+    fn save(&self, _: &Path) -> Result<(), TrainingError> {
+        Ok(())
+    }
+
+    fn is_in(&self, _: &Path) -> Result<bool, TrainingError> {
+        Ok(true)
     }
 }

@@ -284,3 +284,22 @@ fn more_parts_than_images_are_refused() {
     }
     assert!(parts(2, 2).is_none());
 }
+
+/// Devices that are named again take the place of those before: a batch of four has eight parts on none of them.
+#[test]
+fn devices_are_replaced_by_the_next() {
+    let config = TrainingConfig {
+        accumulate: 2,
+        ..config()
+    };
+    let record = |counts: &[usize]| {
+        let mut trainer = trainer(config.clone(), model(small()));
+        for &count in counts {
+            trainer = trainer.with_devices(&vec![device(); count - 1]).unwrap();
+        }
+        let record = trainer.advance(first_batch()).unwrap();
+        (record.loss, record.gradient_norm)
+    };
+    assert_eq!(record(&[2, 2, 1]), record(&[]));
+    assert_eq!(record(&[2, 2]), record(&[2]));
+}

@@ -1,25 +1,34 @@
 //! What is measured on images held out, the end of patience, and the data that a step waits for.
 
 use std::{
-    sync::{Arc, Condvar, Mutex},
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use burn::data::dataset::{Dataset, DatasetError};
+use burn::{
+    data::dataset::{Dataset, DatasetError},
+    tensor::{Device, Tensor},
+};
 use tempfile::tempdir;
-use tweedie_data::Example;
+use tweedie_core::Rng;
+use tweedie_data::{Example, ExampleBatch};
+use tweedie_models::Network;
 use tweedie_testkit::{assert_close, device};
 use tweedie_training::{
-    Event, Examples, Flow, LevelRecord, PostHocConfig, Snapshots, Trainer, TrainingConfig,
-    ValidationRecord,
+    Diffusion, DiffusionConfig, Event, Examples, Flow, Level, LevelDistribution, LevelRecord,
+    PostHocConfig, Snapshots, Task, Trainer, TrainingConfig, TrainingError, ValidationRecord,
 };
 
 use crate::support::{
     config, held_out, images, latest, model, phantoms, resumed, run, small, task, trainer,
 };
 
-fn untrained(held_out: Examples, config: TrainingConfig) -> Trainer<tweedie_training::Diffusion> {
+fn untrained(held_out: Examples, config: TrainingConfig) -> Trainer<Diffusion> {
     Trainer::new(config, task(model(small())), images(), held_out, &device()).unwrap()
 }
 
@@ -58,6 +67,25 @@ fn classes_of_noise_levels_share_the_validation() {
 fn few_images_make_few_classes() {
     let found = untrained(phantoms(1, 3, 8), config()).validate().unwrap();
     assert_eq!(found.levels.len(), 3);
+}
+
+#[test]
+fn one_level_makes_no_classes() {
+    let mut model = model(small());
+    model.only_sigma = Some(0.3);
+    let mut config = DiffusionConfig::default();
+    config.levels.distribution = LevelDistribution::One { sigma: 0.3 };
+    let task = Diffusion::new(model, config).unwrap();
+    let trainer = Trainer::new(
+        crate::support::config(),
+        task,
+        images(),
+        held_out(),
+        &device(),
+    );
+    let found = trainer.unwrap().validate().unwrap();
+    assert!(found.levels.is_empty(), "{:?}", found.levels);
+    assert!(found.record.loss > 0.0);
 }
 
 /// The numbers of a row are its own, whatever batch it is in.
@@ -108,6 +136,73 @@ fn patience_ends() {
     let outcome = run(&mut again, folder.path(), None).unwrap();
     assert!(outcome.stopped_early);
     assert_eq!(again.step(), 6);
+}
+
+/// Validation `k` weighs all its rows alike, with number `k`.
+struct Weighed {
+    task: Diffusion,
+    weights: Vec<f64>,
+    validations: AtomicUsize,
+}
+
+impl Task for Weighed {
+    type Network = Network;
+
+    fn init(&self, seed: u64, device: &Device) -> Result<Network, TrainingError> {
+        self.task.init(seed, device)
+    }
+
+    fn check(&self, example: &Example) -> Result<(), TrainingError> {
+        self.task.check(example)
+    }
+
+    fn levels(&self, rows: usize, rng: &mut Rng) -> Vec<Level> {
+        self.task.levels(rows, rng)
+    }
+
+    fn validation_levels(&self, rows: usize, rng: &mut Rng) -> Vec<Level> {
+        let weight = self.weights[self.validations.fetch_add(1, Ordering::Relaxed)];
+        let levels = self.task.validation_levels(rows, rng).into_iter();
+        levels.map(|level| Level { weight, ..level }).collect()
+    }
+
+    fn losses(
+        &self,
+        network: &Network,
+        batch: ExampleBatch,
+        levels: &[Level],
+        rng: &mut Rng,
+    ) -> Tensor<1> {
+        self.task.losses(network, batch, levels, rng)
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), TrainingError> {
+        self.task.save(folder)
+    }
+
+    fn is_in(&self, folder: &Path) -> Result<bool, TrainingError> {
+        self.task.is_in(folder)
+    }
+}
+
+/// Patience is counted anew from each best validation; one that is as good is none.
+#[test]
+fn progress_restores_patience() {
+    let config = TrainingConfig {
+        validate_every: 1,
+        ..hopeless()
+    };
+    let task = Weighed {
+        task: task(model(small())),
+        weights: vec![3.0, 4.0, 2.0, 4.0, 1.0, 1.0, 1.5],
+        validations: AtomicUsize::new(0),
+    };
+    let mut trainer = Trainer::new(config, task, images(), held_out(), &device()).unwrap();
+    let folder = tempdir().unwrap();
+    let outcome = trainer.run(folder.path(), |_| Flow::Continue).unwrap();
+    assert!(outcome.stopped_early);
+    assert_eq!(outcome.checkpoint.step(), 7);
+    assert_eq!(outcome.best.unwrap().step, 5);
 }
 
 #[test]
