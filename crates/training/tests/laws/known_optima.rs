@@ -1,20 +1,20 @@
 //! Small networks trained by each objective, beside the exact score of the prior.
 //!
 //! The relative Fisher divergence `E|s - s*|^2 / E|s*|^2` is measured at five of the noise levels that a network was trained at,
-//! and the greatest one counts. The bound on it is 5 %, what is left of the network's and the optimiser's error; a network
-//! trained on the wrong sign is far from it.
+//! and the greatest one counts. The bound on it is 5 %, what is left of the network's and the optimiser's error; networks
+//! trained on the wrong sign or weight are far from it. `--nocapture` shows the figures.
 
 use burn::{
     module::{Module, Param},
     nn::Linear,
     optim::{GradientsParams, ModuleOptimizer},
-    tensor::{Tensor, activation::silu},
+    tensor::Tensor,
 };
 use tweedie_core::{
     AnalyticPrior, Backbone, Conditioning, GaussianMixture, GaussianPrior, Given, NoiseLabel,
     Parametrisation, Preconditioned, Rng, ScheduleConfig, Score,
 };
-use tweedie_kernels::AdamW;
+use tweedie_kernels::{AdamW, silu};
 use tweedie_testkit::{device, values};
 use tweedie_training::{
     Distance, Level, LevelDistribution, Levels, LevelsConfig, Objective, ObjectiveConfig,
@@ -22,20 +22,25 @@ use tweedie_training::{
 };
 
 const WIDTH: usize = 64;
-const BATCH: usize = 256;
-const RATE: f64 = 3e-2;
+/// The greatest learning rate.
+const RATE: f64 = 0.08;
 /// Rows on which the divergence at a level is measured.
 const MEASURED: usize = 2048;
 const BOUND: f64 = 0.05;
-/// The least noise level measured, of the order of the standard deviations of the data: where there is less noise, the error of
-/// a denoiser is divided by it.
+/// The least noise level measured, of the order of the standard deviations of the data. Below it nothing is claimed.
+///
+/// Data of variance `v` have `E|s*|^2/d = 1/(v + sigma^2)`. An error `e` of the predicted noise is `e/sigma` of the score, so the
+/// divergence is `e^2 (v + sigma^2)/sigma^2`; for an error `e` of the predicted image it is `e^2 (v + sigma^2)/sigma^4`. And `e` does
+/// not fall with `sigma`: of the energy of a sample's noise only the share `sigma^2/(v + sigma^2)` can be predicted, and the
+/// rest is noise of the gradient. So what a given number of steps leaves of the divergence grows without bound as `sigma` falls.
 const LEAST: f64 = 0.35;
 
-/// `F = g(c) * x + MLP(x, c)`, `c` made of the noise label, mapped to [-1, 1].
+/// `F = g(c) * x + MLP(x, c)`, `c` made of the noise label, mapped to [-1, 1], which scales the first layer too.
 #[derive(Module, Debug)]
 struct Small {
     gain: Linear,
     first: Linear,
+    scale: Linear,
     second: Linear,
     last: Linear,
     centre: f64,
@@ -60,6 +65,7 @@ impl Small {
             first: linear(1, dimension + FEATURES, WIDTH),
             second: linear(2, WIDTH, WIDTH),
             last: linear(3, WIDTH, dimension),
+            scale: linear(4, FEATURES, WIDTH),
             centre: 0.5 * (low + high),
             half_width: (0.5 * (high - low)).max(1e-3),
         }
@@ -83,18 +89,25 @@ impl Backbone<2> for Small {
             1,
         );
         let hidden = Tensor::cat(vec![x.clone(), features.clone()], 1);
-        let hidden = silu(self.first.forward(hidden));
-        let hidden = silu(self.second.forward(hidden.clone())) + hidden;
+        let hidden = self.first.forward(hidden);
+        let hidden = silu(self.scale.forward(features.clone()) * hidden.clone() + hidden);
+        let hidden = silu(self.second.forward(hidden));
         self.gain.forward(features) * x + self.last.forward(hidden)
     }
 }
 
-/// The control: what a network predicts has the wrong sign.
-struct Negated<'a>(&'a dyn Backbone<2>);
+/// The controls: an objective sees `factor` times what the network predicts.
+///
+/// The score of noise prediction is `-F/sigma`, so without a target `L(2 s) = 4 L'(s)`, where `L'` has half the trace, and
+/// `L(-s)` has the trace with the wrong sign. The optimum is `s*/factor`.
+struct Scaled<'a> {
+    network: &'a dyn Backbone<2>,
+    factor: f64,
+}
 
-impl Backbone<2> for Negated<'_> {
+impl Backbone<2> for Scaled<'_> {
     fn forward(&self, x: Tensor<2>, conditioning: Conditioning<2>) -> Tensor<2> {
-        -self.0.forward(x, conditioning)
+        self.network.forward(x, conditioning) * self.factor
     }
 }
 
@@ -106,6 +119,8 @@ struct Row {
     parametrisation: Parametrisation,
     schedule: ScheduleConfig,
     label: NoiseLabel,
+    batch: usize,
+    rate: f64,
     /// Whether the objective has the score of a prior for its optimum that is no Gaussian.
     for_all_priors: bool,
 }
@@ -127,15 +142,17 @@ impl Row {
                 beta_max: 0.1,
             },
             label: NoiseLabel::Step { steps: 50 },
+            batch: 256,
+            rate: RATE,
             for_all_priors: true,
         }
     }
 
-    /// In continuous time, with noise of 0.3 to 2.
+    /// In continuous time, with noise of 0.2 to 2.
     fn exploding(name: &'static str, distribution: LevelDistribution) -> Self {
         let mut row = Self::ddpm(name).drawn(distribution);
         row.schedule = ScheduleConfig::VarianceExploding {
-            sigma_min: 0.3,
+            sigma_min: 0.2,
             sigma_max: 2.0,
         };
         row.label = NoiseLabel::Time { scale: 1.0 };
@@ -155,6 +172,25 @@ impl Row {
     fn drawn(mut self, distribution: LevelDistribution) -> Self {
         self.levels.distribution = distribution;
         self
+    }
+
+    /// Without a target: the gradients have more noise, so the steps are shorter.
+    ///
+    /// `(v^T s)^2` has the most: on the mixture in 16 dimensions one direction for each row leaves up to 4.8 %, four leave half.
+    fn untargeted(mut self, objective: ObjectiveConfig) -> Self {
+        self.objective = objective;
+        self.rate = 0.4 * RATE;
+        self
+    }
+
+    /// What a step costs grows with the dimension for some.
+    fn of(mut self, batch: usize) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    fn is_untargeted(&self) -> bool {
+        !matches!(self.objective, ObjectiveConfig::Denoising { .. })
     }
 
     fn on(mut self, schedule: ScheduleConfig) -> Self {
@@ -185,7 +221,9 @@ impl Row {
         let mut drawn = levels.draw(200, &mut Rng::seeded(5, &device()));
         drawn.retain(|level| level.sigma >= LEAST);
         drawn.sort_by(|a, b| a.sigma.total_cmp(&b.sigma));
-        (0..5).map(|i| drawn[i * (drawn.len() - 1) / 4]).collect()
+        let mut five: Vec<Level> = (0..5).map(|i| drawn[i * (drawn.len() - 1) / 4]).collect();
+        five.dedup();
+        five
     }
 
     /// Least and greatest noise label of many levels.
@@ -209,16 +247,23 @@ fn denoising(weighting: Weighting, distance: Distance) -> ObjectiveConfig {
     }
 }
 
+fn sliced(projections: usize, variance_reduction: bool) -> ObjectiveConfig {
+    ObjectiveConfig::Sliced {
+        projections,
+        variance_reduction,
+    }
+}
+
 /// Every objective.
 fn rows() -> Vec<Row> {
     use LevelDistribution::{Importance, LogNormal, LogSigma, LogitNormal, One, Sigma, Uniform};
     use Parametrisation::{Denoised, Edm, Flow, Residual, V, X0};
     let ncsn = LogSigma {
-        low: 0.3,
+        low: 0.2,
         high: 2.0,
     };
     let range = Sigma {
-        low: 0.3,
+        low: 0.2,
         high: 1.0,
     };
     let straight = ScheduleConfig::FlowMatching { sigma_max: 9.0 };
@@ -264,10 +309,16 @@ fn rows() -> Vec<Row> {
         Row::exploding("denoiser, l1", range)
             .predicting(Denoised)
             .by_size(),
+        Row::exploding("sliced", ncsn).untargeted(sliced(4, false)),
+        Row::exploding("sliced-vr", ncsn).untargeted(sliced(1, true)),
+        Row::exploding("implicit", ncsn)
+            .untargeted(ObjectiveConfig::Implicit {})
+            .of(128),
     ]
 }
 
-/// Trains a network and gives its divergence at each of the levels, with their noise.
+/// Trains a network, of which the objective sees `factor` times the output, and gives its divergence at each of the levels,
+/// with their noise.
 #[expect(
     clippy::disallowed_methods,
     reason = "training differentiates with respect to weights, not inputs"
@@ -276,7 +327,7 @@ fn divergences(
     prior: &dyn AnalyticPrior<2>,
     row: &Row,
     steps: usize,
-    wrong: bool,
+    factor: f64,
 ) -> Vec<[f64; 2]> {
     let prediction = row.prediction();
     let objective: Box<dyn Objective<2>> = row.objective.build(prediction.clone()).unwrap();
@@ -288,11 +339,13 @@ fn divergences(
     let mut optimiser: ModuleOptimizer = AdamW::new(0.9, 0.99, 1e-8, 0.0).into();
     for step in 0..steps {
         let rng = root.fork(step as u64);
-        let drawn = levels.draw(BATCH, &mut rng.fork(1));
-        let clean = prior.sample(BATCH, &mut rng.fork(2));
-        let negated = Negated(&network);
-        let trained: &dyn Backbone<2> = if wrong { &negated } else { &network };
-        let losses = objective.losses(trained, clean, Given::nothing(), &drawn, &mut rng.fork(3));
+        let drawn = levels.draw(row.batch, &mut rng.fork(1));
+        let clean = prior.sample(row.batch, &mut rng.fork(2));
+        let seen = Scaled {
+            network: &network,
+            factor,
+        };
+        let losses = objective.losses(&seen, clean, Given::nothing(), &drawn, &mut rng.fork(3));
         let weights: Vec<f64> = drawn.iter().map(|level| level.weight).collect();
         let weights = Tensor::<1>::from_data(weights.as_slice(), &device());
         let gradients = (losses.clone() * weights).mean().backward();
@@ -300,7 +353,8 @@ fn divergences(
             levels.observe(&drawn, &values(&losses.without_autodiff()));
         }
         let gradients = GradientsParams::from_grads(gradients, &network);
-        let rate = RATE * (1.0 - step as f64 / steps as f64);
+        let done = step as f64 / steps as f64;
+        let rate = row.rate * (10.0 * done).min(1.0) * (1.0 - done).powi(2);
         network = optimiser.step(rate, network, gradients);
     }
     let trained = Preconditioned {
@@ -340,63 +394,87 @@ fn mixture(dimension: usize) -> GaussianMixture<2> {
     GaussianMixture::new(&[0.5, 0.3, 0.2], rows_of(&means, 3), &[0.15, 0.25, 0.35]).unwrap()
 }
 
-fn greatest(divergences: &[[f64; 2]]) -> f64 {
-    divergences
-        .iter()
-        .fold(0.0, |most, [_, found]| most.max(*found))
-}
-
-/// Fails unless all networks come near the score; prints how near.
+/// Trains networks, prints their divergences, and gives each name with the greatest of them.
 #[expect(clippy::print_stdout, reason = "the figures of the documentation")]
-fn assert_near<'a>(
-    name: &str,
+fn measured(
+    what: &str,
     prior: &dyn AnalyticPrior<2>,
     steps: usize,
-    rows: impl Iterator<Item = &'a Row>,
-) {
-    for row in rows {
-        let found = divergences(prior, row, steps, false);
-        println!("{name}, {}: [noise, divergence] {found:.4?}", row.name);
-        assert!(
-            greatest(&found) < BOUND,
-            "{name}, {}: [noise, divergence] {found:.4?}, expected below {BOUND}",
-            row.name
-        );
-    }
+    factor: f64,
+    rows: impl IntoIterator<Item = Row>,
+) -> Vec<(&'static str, f64)> {
+    println!("{what}: objective, greatest divergence, noise: divergence");
+    let greatest = |row: Row| {
+        let found = divergences(prior, &row, steps, factor);
+        assert!(found.iter().all(|[_, d]| d.is_finite()), "{found:?}");
+        let greatest = found.iter().fold(0.0, |most: f64, [_, d]| most.max(*d));
+        let levels: String = found
+            .iter()
+            .map(|[sigma, divergence]| format!("  {sigma:.2}: {:.1} %", 100.0 * divergence))
+            .collect();
+        println!("{:28} {:6.1} % {levels}", row.name, 100.0 * greatest);
+        (row.name, greatest)
+    };
+    rows.into_iter().map(greatest).collect()
 }
 
-const STEPS_GAUSSIAN: usize = 800;
-const STEPS_MIXTURE: usize = 1500;
+/// Fails unless all networks come near the score.
+fn assert_near(
+    what: &str,
+    prior: &dyn AnalyticPrior<2>,
+    steps: usize,
+    rows: impl IntoIterator<Item = Row>,
+) {
+    let mut far = measured(what, prior, steps, 1.0, rows);
+    far.retain(|(_, divergence)| *divergence >= BOUND);
+    assert!(far.is_empty(), "{what}: expected below {BOUND}: {far:.4?}");
+}
+
+/// Fails unless all networks are farther from the score than `least`.
+fn assert_far(what: &str, factor: f64, least: f64, rows: impl IntoIterator<Item = Row>) {
+    let mut near = measured(what, &gaussian(2), STEPS_CONTROL, factor, rows);
+    near.retain(|(_, divergence)| *divergence <= least);
+    assert!(
+        near.is_empty(),
+        "{what}: expected above {least}: {near:.4?}"
+    );
+}
+
+const STEPS_GAUSSIAN: usize = 400;
+const STEPS_MIXTURE: usize = 800;
+const STEPS_CONTROL: usize = 200;
 
 #[test]
 fn gaussians_of_two_dimensions() {
-    assert_near("Gaussian, 2", &gaussian(2), STEPS_GAUSSIAN, rows().iter());
+    assert_near("Gaussian, 2", &gaussian(2), STEPS_GAUSSIAN, rows());
 }
 
 #[test]
 fn gaussians_of_sixteen_dimensions() {
-    assert_near("Gaussian, 16", &gaussian(16), STEPS_GAUSSIAN, rows().iter());
+    assert_near("Gaussian, 16", &gaussian(16), STEPS_GAUSSIAN, rows());
 }
 
 #[test]
 fn mixtures_of_two_dimensions() {
-    let rows = rows();
-    let rows = rows.iter().filter(|row| row.for_all_priors);
+    let rows = rows().into_iter().filter(|row| row.for_all_priors);
     assert_near("mixture, 2", &mixture(2), STEPS_MIXTURE, rows);
 }
 
 #[test]
 fn mixtures_of_sixteen_dimensions() {
-    let rows = rows();
-    let rows = rows.iter().filter(|row| row.for_all_priors);
+    let rows = rows().into_iter().filter(|row| row.for_all_priors);
     assert_near("mixture, 16", &mixture(16), STEPS_MIXTURE, rows);
 }
 
-/// The control.
+/// A control: the optimum is farther from the score than 0 is.
 #[test]
 fn the_wrong_sign_has_another_optimum() {
-    for row in rows() {
-        let found = divergences(&gaussian(2), &row, STEPS_GAUSSIAN, true);
-        assert!(greatest(&found) > 2.0 * BOUND, "{}: {found:.4?}", row.name);
-    }
+    assert_far("wrong sign", -1.0, 1.0, rows());
+}
+
+/// A control: the optimum is half the score, at a quarter of its energy.
+#[test]
+fn the_wrong_weight_of_the_trace_has_another_optimum() {
+    let rows = rows().into_iter().filter(Row::is_untargeted);
+    assert_far("half the trace", 2.0, 4.0 * BOUND, rows);
 }
