@@ -5,6 +5,14 @@ use tweedie_core::NoiseLabel;
 
 use crate::ModelError;
 
+/// Refuses a version that could be written and not be read again.
+pub(crate) fn format(found: u32, expected: u32) -> Result<(), ModelError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ModelError::OtherFormat { found, expected })
+}
+
 /// Refuses a field that counts something and is zero.
 pub(crate) fn counts<const N: usize>(fields: [(&'static str, usize); N]) -> Result<(), ModelError> {
     match fields.into_iter().find(|(_, count)| *count == 0) {

@@ -138,6 +138,7 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
+        checks::format(self.format, FORMAT)?;
         self.architecture.validate()?;
         self.schedule.build()?;
         checks::label(self.label)?;

@@ -208,6 +208,14 @@ pub enum ModelError {
         /// What it may be.
         expected: String,
     },
+    /// A configuration is of another version of its form than what is written here.
+    #[error("format must be {expected}, found {found}")]
+    OtherFormat {
+        /// Version found.
+        found: u32,
+        /// The one that there is.
+        expected: u32,
+    },
     /// A model file was written in another version of the format.
     #[error("{} has format {found}, but only format {expected} can be read", path.display())]
     Format {

@@ -57,6 +57,7 @@ impl AutoencoderModel {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
+        checks::format(self.format, FORMAT)?;
         self.architecture.validate()?;
         self.latent_shape()?;
         checks::positive("scale", self.scale)

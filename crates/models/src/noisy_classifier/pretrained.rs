@@ -61,6 +61,7 @@ impl ClassifierModel {
     /// # Errors
     /// [`ModelError`], naming the field.
     pub fn validate(&self) -> Result<(), ModelError> {
+        checks::format(self.format, FORMAT)?;
         self.architecture.validate()?;
         self.schedule.build()?;
         checks::label(self.label)?;
