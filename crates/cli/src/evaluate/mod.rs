@@ -89,6 +89,13 @@ struct TooFew {
     note: &'static str,
 }
 
+/// Neither number is left.
+#[derive(Debug, thiserror::Error)]
+#[error("--ode-steps 0 leaves the variational bound alone, and there is none: {error}")]
+struct NothingLeft {
+    error: TrainingError,
+}
+
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
     let device_name = device.name();
@@ -202,7 +209,7 @@ fn each<T>(batches: &[Batch], of: impl Fn(&Batch) -> Outcome<T>) -> Outcome<Vec<
     found
 }
 
-/// None, with a note, for a model that has no chain of steps.
+/// None, with a note, for a model that has no chain of steps; an error where it is all that was asked for.
 fn bound(
     model: &Model,
     arguments: &Arguments,
@@ -222,6 +229,9 @@ fn bound(
     let bound = match Bound::new(Prediction::of(config)?, pixels, variance.into(), ranges) {
         Ok(bound) => bound,
         Err(error @ (TrainingError::NoSteps { .. } | TrainingError::NotPreserving { .. })) => {
+            if arguments.ode_steps == 0 {
+                return Err(Failure::usage(NothingLeft { error }));
+            }
             println!("no variational bound: {error}");
             return Ok(None);
         }

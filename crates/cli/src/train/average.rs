@@ -1,6 +1,7 @@
 //! `tweedie average`: other averages of the weights of a run, from its snapshots.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -26,9 +27,16 @@ pub(crate) struct Arguments {
     /// Widths of the averages, as shares of the run's length, above 0 and at most 0.288.
     #[arg(long, required = true, value_delimiter = ',', value_name = "W,..")]
     width: Vec<f64>,
-    /// Folder of the model that is written, made if missing; for one width.
+    /// Folder of the model that is written, new or empty; for one width.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// What is there would be lost.
+#[derive(Debug, thiserror::Error)]
+#[error("--out {} is a folder that holds files: a model is written into one that is new or empty", folder.display())]
+struct Occupied {
+    folder: PathBuf,
 }
 
 /// Several models for one folder.
@@ -44,6 +52,12 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         return Err(Failure::usage(OneWidth {
             found: arguments.width.len(),
         }));
+    }
+    if let Some(folder) = &arguments.out
+        && fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
+    {
+        let folder = folder.clone();
+        return Err(Failure::usage(Occupied { folder }));
     }
     let plan = Plan::recorded(&arguments.run)?;
     let places = [device.into()];

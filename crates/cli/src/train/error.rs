@@ -79,6 +79,12 @@ pub(super) enum SettingsError {
     },
     #[error("there is no preset {found}, expected one of {}", PresetName::all())]
     Preset { found: Value },
+    #[error("{} has made {made} steps already, asked for {asked}", folder.display())]
+    Fewer {
+        folder: PathBuf,
+        asked: u64,
+        made: u64,
+    },
     #[error("--set {text}: expected KEY.PATH=VALUE, such as training.steps=500")]
     Assignment { text: String },
     #[error(

@@ -65,6 +65,12 @@ impl HeldOutArguments {
     }
 
     fn config(&self) -> Outcome<DataConfig> {
+        if self.path.is_some() && !self.data.has_files() {
+            return Err(Failure::usage(SettingsError::Unused {
+                option: "--path",
+                data: self.data,
+            }));
+        }
         let path = || {
             let missing = SettingsError::PathMissing { data: self.data };
             self.path.clone().ok_or_else(|| Failure::usage(missing))

@@ -169,12 +169,12 @@ impl Run<'_> {
         if let Some(average) = self.average {
             return average.make(&trainer, |folder| self.next(folder));
         }
-        make_folder(&plan.folder)?;
         let score = settings.feature_network.as_ref().map(|path| {
             Score::require_draws(show.are_draws())?;
             Score::open(path, &held_out, &plan.folder, trainer.step(), &devices[0])
         });
         let score = score.transpose()?;
+        make_folder(&plan.folder)?;
         settings.write(&plan.folder)?;
 
         println!("{header}");
@@ -195,12 +195,14 @@ impl Run<'_> {
             device: &devices[0],
             show,
             score,
-            report: Report::new(&plan.folder, plan.title()),
+            report: Report::new(&plan.folder, plan.title(), show.caption()),
         };
         let mut observer = Observer::new(scene, monitor, interrupt);
         let start = Instant::now();
-        let ending = trainer.run(&plan.folder, |event| observer.observe(event))?;
-        let seen = observer.finish()?;
+        let ending = trainer.run(&plan.folder, |event| observer.observe(event));
+        // The report of a run that failed shows how.
+        let seen = observer.finish();
+        let (ending, seen) = (ending?, seen?);
         let elapsed = FormattedDuration(start.elapsed());
         println!("{}", self.summary(&ending, &seen, done, elapsed));
         Ok(if ending.finished || ending.stopped_early {
@@ -302,6 +304,9 @@ impl Run<'_> {
 fn blame(error: TrainingError) -> Failure {
     match error {
         TrainingError::Setting { .. }
+        | TrainingError::Precision { .. }
+        | TrainingError::NoSteps { .. }
+        | TrainingError::NotPreserving { .. }
         | TrainingError::NoVariance
         | TrainingError::UntrainedVariance
         | TrainingError::HybridPixels { .. }
@@ -363,6 +368,15 @@ impl Plan {
             return Err(Failure::usage(SettingsError::Resumed {
                 folder,
                 differences,
+            }));
+        }
+        let made = checkpoint.as_ref().map_or(0, Checkpoint::step);
+        let asked = settings.training.steps;
+        if asked < made {
+            return Err(Failure::usage(SettingsError::Fewer {
+                folder,
+                asked,
+                made,
             }));
         }
         Ok(Self {

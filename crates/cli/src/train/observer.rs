@@ -128,16 +128,16 @@ impl<'a, N> Observer<'a, N> {
             ..
         } = &self.scene;
         let rng = Rng::seeded(*seed, device);
-        if let Some(images) = show.images(network, IMAGES, rng.fork(SHEETS))? {
+        if let Some(images) = show.images(network, 0..IMAGES, rng.fork(SHEETS))? {
             let path = folder.join(format!("samples/step-{step:08}.png"));
             let count = images.dims()[0];
             save_sheet(images, columns(count), &path)?;
             self.seen.sheet = Some(path);
         }
         if let Some(score) = score {
-            let distance = score.after(step, |start, count| {
-                let rng = rng.fork(SCORES).starting_at(start as u64);
-                show.images(network, count, rng)
+            let distance = score.after(step, |rows| {
+                let rng = rng.fork(SCORES).starting_at(rows.start as u64);
+                show.images(network, rows, rng)
             })?;
             self.monitor
                 .note(&format!("step {step}  Fréchet distance {distance:.2}"));

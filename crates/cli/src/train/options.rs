@@ -187,7 +187,11 @@ fn take_training(table: &mut Table, given: &TrainingArguments) -> Result<(), Set
     macro_rules! put {
         ($($field:ident),*) => {
             $(if let Some(value) = &given.$field {
-                set(table, &["training", stringify!($field)], Value::try_from(value)?);
+                let found = Value::try_from(value).map_err(|_| SettingsError::Field {
+                    place: concat!("training.", stringify!($field)).to_owned(),
+                    message: format!("expected at most {}, found {value:?}", i64::MAX),
+                })?;
+                set(table, &["training", stringify!($field)], found);
             })*
         };
     }

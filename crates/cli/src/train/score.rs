@@ -3,6 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -89,7 +90,7 @@ impl Score {
         if count < 2 {
             return Err(Failure::usage(ScoreError::TooFew { found: count }));
         }
-        let images = first(held_out, count, device)?;
+        let images = first(held_out, count, device)?.images;
         let [_, channels, height, width] = images.dims();
         let (found, expected) = ([channels, height, width], network.shape());
         if found != expected {
@@ -118,15 +119,15 @@ impl Score {
         }
     }
 
-    /// The distance after a step; `draw` makes so many images in [0, 1], of which the first is the draw of this number.
+    /// The distance after a step; `draw` makes the draws of these numbers, in [0, 1].
     pub(super) fn after(
         &self,
         step: u64,
-        mut draw: impl FnMut(usize, usize) -> Outcome<Option<Tensor<4>>>,
+        mut draw: impl FnMut(Range<usize>) -> Outcome<Option<Tensor<4>>>,
     ) -> Outcome<f64> {
         let mut features = Vec::new();
         for start in (0..self.count).step_by(BATCH) {
-            if let Some(images) = draw(start, BATCH.min(self.count - start))? {
+            if let Some(images) = draw(start..self.count.min(start + BATCH))? {
                 features.push(self.network.features(&images.clamp(0.0, 1.0)));
             }
         }

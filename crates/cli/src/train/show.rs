@@ -1,9 +1,11 @@
 //! What a network in training shows of itself: draws, or what it makes of held-out images.
 
+use std::ops::Range;
+
 use tweedie::{
     burn::tensor::{Device, Int, Tensor, TensorData},
     core::{Clipped, Conditioned, Denoiser, Given, Rng, ScheduleConfig},
-    data::Image,
+    data::{Example, ExampleBatch, Image},
     models::{Autoencoder, ModelConfig, Network, PretrainedAutoencoder},
     training::{DiffusionConfig, Examples, LevelDistribution, Measure},
 };
@@ -15,8 +17,14 @@ use crate::{
 
 /// Draws of a network.
 pub(super) trait Show<N> {
-    /// Images `[count, ..]` in [0, 1], where it makes any. The same noise each time, so that they can be compared.
-    fn images(&self, network: &N, count: usize, rng: Rng) -> Outcome<Option<Tensor<4>>>;
+    /// Images in [0, 1] of some rows, where it makes any; `rng` stands at the first. A row has the same noise and the same class
+    /// each time, so that they can be compared.
+    fn images(&self, network: &N, rows: Range<usize>, rng: Rng) -> Outcome<Option<Tensor<4>>>;
+
+    /// What they are.
+    fn caption(&self) -> &'static str {
+        DRAWS
+    }
 
     /// Whether they are draws from a model of the data.
     fn are_draws(&self) -> bool {
@@ -26,6 +34,9 @@ pub(super) trait Show<N> {
 
 /// Steps of a draw.
 const STEPS: u32 = 50;
+
+/// What draws are, in a report.
+const DRAWS: &str = "Draws by 50 steps of DDIM, from the same noise each time, and of each class in turn where there are classes.";
 
 /// Keeps the random numbers of measurements apart from those of the draws.
 const MEASURING: u64 = u64::from_be_bytes(*b"measured");
@@ -39,33 +50,56 @@ pub(super) struct Diffused<'a> {
 }
 
 impl Show<Network> for Diffused<'_> {
-    fn images(&self, network: &Network, count: usize, mut rng: Rng) -> Outcome<Option<Tensor<4>>> {
+    fn images(
+        &self,
+        network: &Network,
+        rows: Range<usize>,
+        mut rng: Rng,
+    ) -> Outcome<Option<Tensor<4>>> {
         let model = self.model;
-        let shown = || first(&self.held_out, count / 2, rng.device());
+        let shown = || first(&self.held_out, rows.len() / 2, rng.device());
         if let Some(measure) = &self.measure {
-            let measured = measure(shown()?, &mut rng.fork(MEASURING));
+            let shown = shown()?;
+            let measured = measure(shown.images, &mut rng.fork(MEASURING));
             let (low, high) = model.pixels.range();
             let image = measured.clone().mul_scalar(high - low).add_scalar(low);
-            let given = told(model, image.dims()[0], Some(image), rng.device());
+            let given = Given {
+                image: Some(image),
+                ..told(shown.classes, rng.device())
+            };
             let draws = drawn(model, network, measured.dims()[0], given, &mut rng)?;
             return Ok(Some(Tensor::cat(vec![measured.clamp(0.0, 1.0), draws], 0)));
         }
         match self.learning.levels.distribution {
             LevelDistribution::Sigma { high: sigma, .. } | LevelDistribution::One { sigma } => {
-                let images = shown()?;
-                denoised(model, network, sigma, images, &mut rng).map(Some)
+                let shown = shown()?;
+                denoised(model, network, sigma, shown, &mut rng).map(Some)
             }
-            _ => draws(model, network, count, &mut rng).map(Some),
+            _ => draws(model, network, rows, &mut rng).map(Some),
+        }
+    }
+
+    fn caption(&self) -> &'static str {
+        match self.measure {
+            Some(_) => "Above: measurements of held-out images. Below: draws of what was measured.",
+            None if self.only_denoises() => {
+                "Above: noisy images, held out. Below: what the network makes of them."
+            }
+            None => DRAWS,
         }
     }
 
     fn are_draws(&self) -> bool {
-        let distribution = self.learning.levels.distribution;
-        let is_denoiser = matches!(
-            distribution,
+        self.measure.is_none() && !self.only_denoises()
+    }
+}
+
+impl Diffused<'_> {
+    fn only_denoises(&self) -> bool {
+        matches!(
+            self.learning.levels.distribution,
             LevelDistribution::Sigma { .. } | LevelDistribution::One { .. }
-        );
-        self.measure.is_none() && !is_denoiser
+        )
     }
 }
 
@@ -76,8 +110,14 @@ pub(super) struct Decoded<'a> {
 }
 
 impl Show<Network> for Decoded<'_> {
-    fn images(&self, network: &Network, count: usize, mut rng: Rng) -> Outcome<Option<Tensor<4>>> {
-        let given = told(self.model, count, None, rng.device());
+    fn images(
+        &self,
+        network: &Network,
+        rows: Range<usize>,
+        mut rng: Rng,
+    ) -> Outcome<Option<Tensor<4>>> {
+        let count = rows.len();
+        let given = told(in_turn(self.model, rows), rng.device());
         let denoiser = self.model.denoiser(Conditioned {
             backbone: network.clone(),
             given,
@@ -93,10 +133,19 @@ pub(super) struct Reconstructed {
 }
 
 impl Show<Autoencoder> for Reconstructed {
-    fn images(&self, network: &Autoencoder, count: usize, rng: Rng) -> Outcome<Option<Tensor<4>>> {
-        let images = first(&self.held_out, count / 2, rng.device())?;
+    fn images(
+        &self,
+        network: &Autoencoder,
+        rows: Range<usize>,
+        rng: Rng,
+    ) -> Outcome<Option<Tensor<4>>> {
+        let images = first(&self.held_out, rows.len() / 2, rng.device())?.images;
         let again = network.decode(network.encode(images.clone()).mean);
         Ok(Some(Tensor::cat(vec![images, again.clamp(0.0, 1.0)], 0)))
+    }
+
+    fn caption(&self) -> &'static str {
+        "Above: images, held out. Below: their reconstructions."
     }
 
     fn are_draws(&self) -> bool {
@@ -108,7 +157,7 @@ impl Show<Autoencoder> for Reconstructed {
 pub(super) struct Silent;
 
 impl<N> Show<N> for Silent {
-    fn images(&self, _: &N, _: usize, _: Rng) -> Outcome<Option<Tensor<4>>> {
+    fn images(&self, _: &N, _: Range<usize>, _: Rng) -> Outcome<Option<Tensor<4>>> {
         Ok(None)
     }
 
@@ -117,26 +166,31 @@ impl<N> Show<N> for Silent {
     }
 }
 
-/// What a network is told of each image: the classes in turn, where it is told any.
-fn told(model: &ModelConfig, count: usize, image: Option<Tensor<4>>, device: &Device) -> Given {
+/// The classes of some rows, in turn, where the network is told any.
+fn in_turn(model: &ModelConfig, rows: Range<usize>) -> Option<Vec<usize>> {
     let classes = model.architecture.classes();
-    Given {
-        class: (classes > 0).then(|| {
-            let classes: Vec<i32> = (0..count).map(|row| (row % classes) as i32).collect();
-            Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device)
-        }),
-        image,
-    }
+    (classes > 0).then(|| rows.map(|row| row % classes).collect())
 }
 
-/// Draws of a model of images, of each class in turn where there are any.
+/// What a network is told of images of these classes.
+fn told(classes: Option<Vec<usize>>, device: &Device) -> Given {
+    let class = classes.map(|classes| {
+        let count = classes.len();
+        let classes: Vec<i32> = classes.into_iter().map(|class| class as i32).collect();
+        Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device)
+    });
+    Given { class, image: None }
+}
+
+/// Draws of a model of images, of each class in turn where there are any; `rng` stands at the first row.
 pub(crate) fn draws(
     model: &ModelConfig,
     network: &Network,
-    count: usize,
+    rows: Range<usize>,
     rng: &mut Rng,
 ) -> Outcome<Tensor<4>> {
-    let given = told(model, count, None, rng.device());
+    let count = rows.len();
+    let given = told(in_turn(model, rows), rng.device());
     drawn(model, network, count, given, rng)
 }
 
@@ -182,22 +236,30 @@ fn denoised(
     model: &ModelConfig,
     network: &Network,
     sigma: f64,
-    images: Tensor<4>,
+    shown: ExampleBatch,
     rng: &mut Rng,
 ) -> Outcome<Tensor<4>> {
+    let ExampleBatch { images, classes } = shown;
     let (low, high) = model.pixels.range();
     let sigma = sigma / (high - low);
-    let noisy = images.clone() + rng.normal(images.dims()).mul_scalar(sigma);
-    let clean = model
-        .denoiser(network.clone())?
-        .denoise(noisy.clone(), sigma);
+    let noise = rng.normal(images.dims()).mul_scalar(sigma);
+    let noisy = images + noise;
+    let told = Conditioned {
+        backbone: network.clone(),
+        given: told(classes, rng.device()),
+    };
+    let clean = model.denoiser(told)?.denoise(noisy.clone(), sigma);
     Ok(Tensor::cat(vec![noisy, clean], 0).clamp(0.0, 1.0))
 }
 
-/// The first images of a set, as many as there are.
-pub(super) fn first(set: &Examples, count: usize, device: &Device) -> Outcome<Tensor<4>> {
-    let images = (0..count.min(set.len()))
-        .map(|index| Ok(set.get(index)?.image))
-        .collect::<Outcome<Vec<Image>>>()?;
-    Ok(Image::batch(&images, device)?)
+/// The first examples of a set, as many as there are.
+pub(super) fn first(set: &Examples, count: usize, device: &Device) -> Outcome<ExampleBatch> {
+    let examples = (0..count.min(set.len())).map(|index| set.get(index));
+    let examples = examples.collect::<Result<Vec<Example>, _>>()?;
+    let classes = examples.iter().map(|example| example.class).collect();
+    let images: Vec<Image> = examples.into_iter().map(|example| example.image).collect();
+    Ok(ExampleBatch {
+        images: Image::batch(&images, device)?,
+        classes,
+    })
 }

@@ -2,11 +2,18 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tweedie::{
+    burn::tensor::Device,
+    core::Schedule,
+    data::{Image, LesionPhantoms},
+    models::Pretrained,
+};
 
 use crate::{
     bad_input::{FAILED, USAGE, assert_refused},
-    run::{Place, SETTINGS},
+    finding::{Finding, Pixels},
+    run::{Place, SETTINGS, checkpoint},
 };
 
 /// A place with a run of three steps, of a network that is told whether a phantom has a lesion.
@@ -24,6 +31,36 @@ fn trained() -> Place {
 fn report(place: &Place, folder: &str) -> Value {
     let text = fs::read_to_string(place.path(&format!("{folder}/report.json"))).unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// How well the distance to the mean of a thousand healthy phantoms finds the lesions of some phantoms of 16 x 16 pixels.
+fn mean_of_healthy(seed: u64, images: u64) -> Value {
+    let open = |seed| LesionPhantoms::new(seed, 0, 16, 16).unwrap();
+    let others = open(seed ^ u64::from_be_bytes(*b"healthy\0"));
+    let healthy = (0..1000).map(|index| others.example(2 * index).image);
+    let healthy = Image::batch(&healthy.collect::<Vec<_>>(), &Device::flex()).unwrap();
+    let mean: Vec<f64> = healthy.mean_dim(0).try_into_vec_as().unwrap();
+    let set = open(seed);
+    let (mut maps, mut phantoms) = (Vec::new(), Vec::new());
+    for planted in (0..images).map(|index| set.planted(index)) {
+        let pixels = planted.image.pixels();
+        // In single precision, as the map is, whose ties count.
+        let distances = pixels
+            .iter()
+            .zip(&mean)
+            .map(|(&pixel, &mean)| (pixel - mean as f32).abs());
+        maps.push(distances.map(f64::from).collect());
+        phantoms.push(Pixels {
+            is_ill: planted
+                .mask
+                .pixels()
+                .iter()
+                .map(|&pixel| pixel == 1.0)
+                .collect(),
+            is_head: pixels.iter().map(|&pixel| pixel > 0.0).collect(),
+        });
+    }
+    json!(Finding::of(&maps, &phantoms))
 }
 
 #[test]
@@ -53,6 +90,20 @@ fn lesions_are_searched_in_phantoms_and_pictures() {
     assert_eq!(of(&none, "counterfactual"), of(&none, "reconstruction"));
     assert_eq!(of(&none, "reconstruction"), of(&found, "reconstruction"));
     assert_ne!(of(&none, "counterfactual"), of(&found, "counterfactual"));
+
+    // The mean of healthy phantoms knows no network: by hand.
+    assert_eq!(of(&found, "mean"), mean_of_healthy(3, 5));
+    let highest = Pretrained::open(&checkpoint(&place.path("run"), 3), &Device::flex());
+    let schedule = highest.unwrap().schedule();
+    let least = schedule.time_at(1.0 / 255.0);
+    let top = schedule.sigma(least + 0.5 * (schedule.horizon() - least));
+    let difference = found["top"].as_f64().unwrap() - top;
+    assert!(difference.abs() < 1e-9 * top, "{difference}, {top}");
+
+    // Without guidance both come down by the same noise.
+    place.succeed(&format!("{line} --ascent noised --guidance 0 --out unled"));
+    let unled = report(&place, "unled");
+    assert_eq!(of(&unled, "counterfactual"), of(&unled, "reconstruction"));
 
     // Noise belongs to an image, not to its batch.
     for batch in [2, 5] {

@@ -1,6 +1,11 @@
 //! Averages of another width, made after a run.
 
-use crate::run::Place;
+use std::fs;
+
+use crate::{
+    bad_input::{USAGE, assert_refused},
+    run::{Place, checkpoint},
+};
 
 fn trained() -> Place {
     let place = Place::new();
@@ -32,6 +37,26 @@ fn an_average_is_a_model_that_samples() {
     let done = place.succeed("average --run run --width 0.08 --out model");
     assert!(done.out.contains("--checkpoint model"), "{}", done.out);
     place.succeed("sample --checkpoint model --samples 1 --steps 2 --out drawn");
+}
+
+/// A folder with files in it may be a checkpoint.
+#[test]
+fn a_folder_with_files_is_left_as_it_is() {
+    let place = trained();
+    let folder = checkpoint(&place.path("run"), 6);
+    let weights = || fs::read(folder.join("ema.safetensors")).unwrap();
+    let before = weights();
+    for out in ["run/checkpoints/step-00000006", "run"] {
+        let done = place.run(&format!("average --run run --width 0.1 --out {out}"));
+        assert_refused(&done, USAGE, &["--out", out, "new or empty"]);
+    }
+    assert_eq!(weights(), before);
+    assert!(!place.path("run/model.json").exists());
+
+    fs::create_dir(place.path("empty")).unwrap();
+    place.succeed("average --run run --width 0.1 --out empty");
+    let written = fs::read(place.path("empty/ema.safetensors")).unwrap();
+    assert_ne!(written, before);
 }
 
 #[test]

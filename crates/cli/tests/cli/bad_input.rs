@@ -47,6 +47,7 @@ fn wrong_arguments() {
         ("--device tpu", &["tpu", "cpu, wgpu, cuda"]),
         ("--devices cpu:1", &["one cpu"]),
         ("--devices cpu,tpu", &["tpu", "cpu, wgpu or cuda"]),
+        ("--devices cpu,cpu,cpu --batch-size 2", &["accumulate"]),
         ("--devices cpu --device cpu", &["--devices", "--device"]),
         (
             "--set training.steps",
@@ -76,6 +77,15 @@ fn wrong_arguments() {
         (
             "--data lesions --set task.model.architecture.classes=3",
             &["lesions", "2 classes", "3"],
+        ),
+        (
+            "--seed 9223372036854775808",
+            &["`training.seed`", "at most 9223372036854775807"],
+        ),
+        ("--set task.model.format=2", &["format must be 1", "2"]),
+        (
+            "--schedule vp --set task.objective.type=hybrid --set task.model.architecture.learned_sigma=true",
+            &["noise label step", "Time"],
         ),
         ("--dashboard", &["terminal"]),
     ] {
@@ -202,6 +212,10 @@ fn a_damaged_checkpoint() {
 fn a_run_that_diverges() {
     let place = Place::new();
     let done = place.run("train --config small.toml --out run --steps 9 --learning-rate 1e30");
+    let page = fs::read_to_string(place.path("run/report.html")).unwrap();
+    // The report shows what there was, and has no legend of validations that were never made.
+    assert!(page.contains("Loss\n") && page.contains("> training"));
+    assert!(!page.contains("> validation"));
     assert_refused(
         &Done {
             // Progress lines come before the error.
@@ -209,7 +223,12 @@ fn a_run_that_diverges() {
             ..done
         },
         FAILED,
-        &["the loss of step"],
+        &[
+            "the loss of step",
+            "noise level",
+            "has norm",
+            "no checkpoint",
+        ],
     );
 }
 

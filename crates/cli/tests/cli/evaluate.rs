@@ -5,10 +5,13 @@ use std::{
     fs,
 };
 
+use tweedie::{burn::tensor::Device, core::Schedule, models::Pretrained};
+
 use crate::{
     bad_input::{FAILED, USAGE, assert_refused},
     data::digits,
-    run::Place,
+    flow::{first_time, grid},
+    run::{Place, checkpoint},
 };
 
 fn number(report: &serde_json::Value, path: &str) -> f64 {
@@ -82,6 +85,12 @@ fn white_noise_has_the_bits_of_its_law() {
         (found - flow).abs() < 5.0 * error,
         "{found}, {flow} +- {error}"
     );
+    // Found of four images, so within a small factor: nothing else is random.
+    let found = number(&report, "/flow/total/standard_error");
+    assert!(
+        (0.1 * error..4.0 * error).contains(&found),
+        "{found}, {error}"
+    );
 }
 
 #[test]
@@ -96,6 +105,74 @@ fn a_run_is_evaluated_and_a_model_without_steps_has_no_bound() {
     let done = place.succeed(&format!("{line} continuous"));
     assert!(done.out.contains("no variational bound"), "{done:?}");
     assert!(done.out.contains("probability flow"), "{done:?}");
+    // Nothing would be left.
+    let done = place.run("evaluate --images 2 --checkpoint continuous --ode-steps 0");
+    let words = ["--ode-steps 0", "expected the noise label step", "Time"];
+    assert_refused(&done, USAGE, &words);
+}
+
+#[test]
+fn the_flow_has_equal_steps_of_the_logarithm_down_to_the_first_level() {
+    let place = Place::new();
+    place.succeed("train --config small.toml --steps 1 --out run");
+    let model = Pretrained::open(&checkpoint(&place.path("run"), 1), &Device::flex()).unwrap();
+    let schedule = model.schedule();
+    let first = first_time(model.config(), &schedule);
+    // The first of a thousand steps, whose noise is the first beta.
+    let expected = 0.5 * (1e-4_f64 / (1.0 - 1e-4)).sqrt();
+    assert!((schedule.sigma(first) / expected - 1.0).abs() < 1e-9);
+    let grid = grid(&schedule, first, 5).unwrap();
+    let levels: Vec<f64> = grid
+        .times()
+        .iter()
+        .map(|&time| schedule.sigma(time).ln())
+        .collect();
+    assert_eq!(levels.len(), 6);
+    let step = (levels[5] - levels[0]) / 5.0;
+    assert!((levels[5] - expected.ln()).abs() < 1e-9);
+    for pair in levels.windows(2) {
+        // Times are found to 1e-12 of the horizon.
+        assert!(
+            (pair[1] - pair[0] - step).abs() < 1e-6 * step.abs(),
+            "{levels:?}"
+        );
+    }
+}
+
+/// What the network is told, how it is asked, and of what.
+#[test]
+fn classes_variances_and_probes_reach_the_numbers() {
+    let place = Place::new();
+    digits(&place, 9, 5);
+    place.succeed(
+        "train --config small.toml --data mnist --path digits --size 8 --set task.model.architecture.classes=10 \
+         --set task.model.architecture.learned_sigma=true --set task.objective.type=hybrid --learning-rate 0.1 --out run",
+    );
+    let line =
+        "evaluate --checkpoint run --data mnist --path digits --images 4 --ranges 4 --ode-steps 2";
+    let evaluate = |options: &str| {
+        let done = place.succeed(&format!("{line} {options} --json report.json"));
+        let text = fs::read_to_string(place.path("report.json")).unwrap();
+        let report = serde_json::from_str(&text).unwrap();
+        let totals = ["/bound/total/mean", "/flow/total/mean"].map(|path| number(&report, path));
+        (totals, done.out)
+    };
+    let (threes, out) = evaluate("");
+    assert!(out.contains("Learned variance"), "{out}");
+    let (posterior, _) = evaluate("--variance posterior");
+    assert_ne!(threes[0], posterior[0]);
+    let (probed, _) = evaluate("--probes 2");
+    assert_eq!(threes[0], probed[0]);
+    assert_ne!(threes[1], probed[1]);
+    let labels = place.path("digits/t10k-labels-idx1-ubyte");
+    let mut bytes = fs::read(&labels).unwrap();
+    bytes[8..].fill(4);
+    fs::write(&labels, bytes).unwrap();
+    let (fours, _) = evaluate("");
+    assert!(
+        threes[0] != fours[0] && threes[1] != fours[1],
+        "{threes:?}, {fours:?}"
+    );
 }
 
 #[test]
@@ -114,6 +191,8 @@ fn what_cannot_be_evaluated_is_refused() {
     ] {
         assert_refused(&place.run(line), USAGE, &words);
     }
+    let done = place.run("evaluate --path .");
+    assert_refused(&done, USAGE, &["--path", "phantoms"]);
     let done = place.run("evaluate --images 2 --variance learned --ode-steps 0");
     assert_refused(&done, FAILED, &["learned_sigma = true"]);
 }

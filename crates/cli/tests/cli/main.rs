@@ -5,6 +5,9 @@
 mod anomaly;
 mod average;
 mod bad_input;
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "../../src/train/report/chart.rs"]
+mod chart;
 mod classes;
 mod data;
 mod denoising;
@@ -12,6 +15,12 @@ mod evaluate;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/failure.rs"]
 mod failure;
+#[path = "../../src/anomaly/finding.rs"]
+mod finding;
+mod findings;
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "../../src/evaluate/flow.rs"]
+mod flow;
 mod gmm;
 mod latent;
 mod learned;
@@ -25,11 +34,14 @@ mod presets;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/reproduce/probe.rs"]
 mod probe;
+mod report;
 mod reproduce;
 mod restore;
 mod resume;
 mod run;
 mod sample;
+mod score;
 mod settings;
+mod sheets;
 mod toy;
 mod train;

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Stdio, thread, time::Duration};
 
-use crate::run::{Place, checkpoint, rows};
+use crate::{
+    bad_input::{USAGE, assert_refused},
+    run::{Place, checkpoint, rows},
+};
 
 /// The weights and their average; the optimiser's file holds its parameters in no fixed order.
 fn assert_equal(one: &Path, other: &Path, step: u64) {
@@ -38,6 +41,10 @@ fn a_finished_run_has_nothing_to_resume() {
     place.succeed("train --config small.toml --out run");
     let done = place.succeed("train --resume --out run");
     assert!(done.out.contains("Nothing to do"), "{done:?}");
+    let done = place.run("train --resume --out run --steps 2");
+    assert_refused(&done, USAGE, &["run", "3 steps", "asked for 2"]);
+    let done = place.succeed("train --config run/run.toml --out again");
+    assert!(done.out.contains("Done: 3 steps"), "{done:?}");
 }
 
 /// The settings that a run of a former version has are named, whatever else its folder lacks.

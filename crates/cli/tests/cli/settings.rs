@@ -254,6 +254,7 @@ fn draws_are_scored_in_a_network_of_classes() {
     assert_refused(&refused, USAGE, &["--feature-network", "draws images"]);
     let refused = place.run("train --config small.toml --out other --feature-network nowhere");
     assert_refused(&refused, FAILED, &["nowhere"]);
+    assert!(!place.path("other").exists());
 }
 
 #[test]
@@ -311,6 +312,17 @@ fn a_network_is_shown_measurements() {
     place.succeed(&format!(
         "{line} --set task.model.architecture.condition_channels=1"
     ));
+    // What is missing is missing in all eight measurements, which are the upper half of the sheet; noise there would not be.
+    let sheet = Image::load(place.path("run/samples/step-00000003.png"), None).unwrap();
+    let tiles = (0..8).map(|tile| [tile / 4, tile % 4].map(|cell| 10 * cell));
+    let is_missing = |pixel: usize| {
+        let [y, x] = [pixel / 8, pixel % 8];
+        let width = sheet.width();
+        let mut found = tiles.clone();
+        found.all(|[top, left]| sheet.pixels()[(top + y) * width + left + x] == 0.0)
+    };
+    let missing = (0..64).filter(|&pixel| is_missing(pixel)).count();
+    assert!((32..40).contains(&missing), "{missing}");
     let refused = place.run(
         "train --config small.toml --out none --set task.model.architecture.condition_channels=1",
     );

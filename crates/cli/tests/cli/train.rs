@@ -5,6 +5,7 @@ use std::fs;
 use toml::{Table, Value};
 use tweedie::{burn::tensor::Device, data::Image, models::Pretrained, training::TrainingConfig};
 
+use crate::data::pictures;
 use crate::run::{Place, checkpoint, record, rows};
 
 #[test]
@@ -54,6 +55,28 @@ fn options_override_the_file_and_the_record_says_so() {
 }
 
 #[test]
+fn words_of_options_are_the_settings_that_they_name() {
+    let place = Place::new();
+    pictures(&place, "pictures", 4);
+    place.succeed(
+        "train --config small.toml --data folder --path pictures --channels grey --size 8 --resize 12 --crop random --flip \
+         --precision bf16 --learning-rate-decay cosine --schedule vp --loss l1 --out run",
+    );
+    let record = record(&place, "run");
+    let (data, training, task) = (&record["data"], &record["training"], &record["task"]);
+    assert_eq!(data["resize"]["shorter_side"].as_integer(), Some(12));
+    assert_eq!(data["crop"].as_str(), Some("random"));
+    assert_eq!(data["horizontal_flip"].as_bool(), Some(true));
+    assert_eq!(training["precision"].as_str(), Some("bf16"));
+    let decay = &training["learning_rate_decay"];
+    assert_eq!(decay["type"].as_str(), Some("cosine"));
+    assert_eq!(task["objective"]["distance"].as_str(), Some("l1"));
+    let schedule = &task["model"]["schedule"];
+    assert_eq!(schedule["beta_min"].as_float(), Some(0.1));
+    assert_eq!(schedule["beta_max"].as_float(), Some(20.0));
+}
+
+#[test]
 fn the_report_stands_alone_and_shows_all() {
     let place = Place::new();
     place.succeed(
@@ -71,10 +94,22 @@ fn the_report_stands_alone_and_shows_all() {
         assert!(page.contains(&format!("{title}\n")), "{title}");
     }
     assert_eq!(page.matches("data:image/png;base64,iVBORw0KGgo").count(), 2);
-    assert!(page.contains("step 2<") && page.contains("step 4<"));
+    assert!(page.find(">step 2<").unwrap() < page.find(">step 4<").unwrap());
     assert!(page.contains("base_channels = 8"));
-    // The marks of an axis differ, also of what is constant: the learning rate.
-    assert_eq!(page.lines().filter(|line| *line == "1e-3").count(), 1);
+    // The marks of an axis differ, also of what is constant, the learning rate, and of few steps.
+    let charts = page.matches("<svg").count();
+    let lines = |text: &str| page.lines().filter(|line| *line == text).count();
+    assert_eq!(lines("0.001"), 1);
+    for step in ["step", "3", "4"] {
+        assert_eq!(lines(step), charts, "{step}");
+    }
+    for note in [
+        "sigma in the network's",
+        "before it is clipped",
+        "50 steps of DDIM",
+    ] {
+        assert!(page.contains(note), "{note}");
+    }
     // All that it refers to is inside; names of XML are no addresses.
     for outside in ["<script", "<link", "src=\"http", "href", "url("] {
         assert!(!page.contains(outside), "{outside}");

@@ -243,7 +243,7 @@ fn samples(
     let rng = Rng::seeded(0, device).fork(PURPOSE);
     let batches = (0..count).step_by(BATCH).map(|start| {
         let mut rng = rng.clone().starting_at(start as u64);
-        draws(model, network, BATCH.min(count - start), &mut rng)
+        draws(model, network, start..count.min(start + BATCH), &mut rng)
     });
     let batches = batches.collect::<Result<Vec<_>, Failure>>()?;
     Ok(Tensor::cat(batches, 0).clamp(0.0, 1.0))

@@ -5,7 +5,7 @@ use std::ops::Range;
 use plotters::{
     coord::{
         Shift,
-        ranged1d::{AsRangedCoord, Ranged, ValueFormatter},
+        ranged1d::{AsRangedCoord, DefaultFormatting, KeyPointHint, Ranged, ValueFormatter},
     },
     prelude::{
         BLACK, BindKeyPoints, ChartBuilder, Circle, Color, DrawingArea, HSLColor, IntoDrawingArea,
@@ -18,7 +18,7 @@ use crate::failure::Outcome;
 /// Quotient of the largest and the least value from which on an axis is logarithmic.
 const MUCH: f64 = 4.0;
 
-/// Marks of a logarithmic axis, at most.
+/// Marks of a logarithmic axis, and of that of steps, at most.
 const TICKS: usize = 8;
 
 /// A step and a value.
@@ -38,7 +38,10 @@ pub(super) struct Series {
 
 /// A chart.
 pub(super) struct Chart<'a> {
+    /// What is drawn, with its unit.
     pub(super) title: &'a str,
+    /// What there is to be known of it.
+    pub(super) note: &'a str,
     /// Whether the vertical axis is logarithmic where values above 0 differ much.
     pub(super) log: bool,
     pub(super) series: Vec<Series>,
@@ -49,10 +52,8 @@ impl Chart<'_> {
     pub(super) fn svg(&self) -> Outcome<Option<String>> {
         let series: Vec<Series> = self.series.iter().map(Series::thinned).collect();
         let points = || series.iter().flat_map(|series| &series.points);
-        let Some(steps) = range(points().map(|point| point.0)) else {
-            return Ok(None);
-        };
-        let Some(values) = range(points().map(|point| point.1)) else {
+        let last = points().map(|point| point.0).reduce(f64::max);
+        let (Some(last), Some(values)) = (last, range(points().map(|point| point.1))) else {
             return Ok(None);
         };
         let mut picture = String::new();
@@ -63,7 +64,7 @@ impl Chart<'_> {
                 let axis = values.start / 1.1..values.end * 1.1;
                 let ticks = ticks(&axis);
                 let axis = axis.log_scale().with_key_points(ticks);
-                self.draw(&sheet, &series, steps, axis)?;
+                self.draw(&sheet, &series, last, axis, 0.0)?;
             } else {
                 let (Range { start, end }, least) = (values, 1e-9);
                 let (span, size) = (end - start, start.abs().max(end.abs()));
@@ -74,19 +75,22 @@ impl Chart<'_> {
                     0.05 * span
                 };
                 let margin = margin.max(least);
-                self.draw(&sheet, &series, steps, start - margin..end + margin)?;
+                let axis = start - margin..end + margin;
+                self.draw(&sheet, &series, last, axis, 1e-6 * (span + margin))?;
             }
             sheet.present()?;
         }
         Ok(Some(picture))
     }
 
+    /// `last` is the last step; on the axis of `values` what is below `least` in size is a 0 that was rounded.
     fn draw<Y>(
         &self,
         sheet: &DrawingArea<SVGBackend<'_>, Shift>,
         series: &[Series],
-        steps: Range<f64>,
+        last: f64,
         values: Y,
+        least: f64,
     ) -> Outcome<()>
     where
         Y: AsRangedCoord<Value = f64>,
@@ -96,17 +100,26 @@ impl Chart<'_> {
             .caption(self.title, ("sans-serif", 15))
             .margin(8)
             .margin_right(20)
-            .x_label_area_size(24)
+            .x_label_area_size(38)
             .y_label_area_size(64)
-            .build_cartesian_2d(steps.start..steps.end.max(steps.start + 1.0), values)?;
+            .build_cartesian_2d(
+                Steps {
+                    last: last.max(1.0),
+                },
+                values,
+            )?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
             .bold_line_style(BLACK.mix(0.12))
-            .x_labels(6)
+            .x_labels(TICKS)
             .y_labels(6)
+            .x_desc("step")
             .x_label_formatter(&|step| format!("{step:.0}"))
-            .y_label_formatter(&|value| number(*value))
+            .y_label_formatter(&|value| match value.abs() < least {
+                true => number(0.0),
+                false => number(*value),
+            })
             .draw()?;
         for (index, Series { points, .. }) in series.iter().enumerate() {
             let colour = colour(index, self.series.len());
@@ -119,19 +132,20 @@ impl Chart<'_> {
         Ok(())
     }
 
-    /// What the colours mean, as HTML; nothing for a single series.
-    pub(super) fn legend(&self) -> String {
+    /// What the colours mean, as HTML, of the series that have a name and are drawn; and the note.
+    pub(super) fn caption(&self) -> String {
         let entry = |(index, series): (usize, &Series)| {
             let (red, green, blue) = colour(index, self.series.len()).rgb();
-            format!(
-                "<span style=\"color:rgb({red},{green},{blue})\">&#9632;</span> {} ",
-                series.name
-            )
+            let is_shown = !series.name.is_empty() && !series.points.is_empty();
+            is_shown.then(|| {
+                format!(
+                    "<span style=\"color:rgb({red},{green},{blue})\">&#9632;</span> {} ",
+                    series.name
+                )
+            })
         };
-        match self.series.len() {
-            1 => String::new(),
-            _ => self.series.iter().enumerate().map(entry).collect(),
-        }
+        let entries = self.series.iter().enumerate().filter_map(entry);
+        entries.chain([self.note.to_owned()]).collect()
     }
 }
 
@@ -184,6 +198,34 @@ fn ticks(axis: &Range<f64>) -> Vec<f64> {
     coarse.into_iter().step_by(stride).collect()
 }
 
+/// The axis of steps, from 0 to the last, with marks at whole steps.
+struct Steps {
+    last: f64,
+}
+
+impl Ranged for Steps {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, step: &f64, (left, right): (i32, i32)) -> i32 {
+        left + (f64::from(right - left) * step / self.last).round() as i32
+    }
+
+    /// Multiples of 1, 2 or 5 times a power of ten.
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        let strides = (0..).flat_map(|power| [1.0, 2.0, 5.0].map(|f| f * 10f64.powi(power)));
+        let fits = |stride: &f64| self.last / stride < TICKS as f64;
+        let stride = strides.into_iter().find(fits).unwrap_or(self.last);
+        (0..=(self.last / stride) as u64)
+            .map(|place| place as f64 * stride)
+            .collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        0.0..self.last
+    }
+}
+
 fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
     values.fold(None, |range, value| {
         let Range { start, end } = range.unwrap_or(value..value);
@@ -191,14 +233,18 @@ fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
     })
 }
 
-/// A short form of a number.
+/// A short form of a number: some four digits of it.
 pub(super) fn number(value: f64) -> String {
     let short = |digits: &str| {
         let digits = digits.trim_end_matches('0').trim_end_matches('.');
         digits.to_owned()
     };
-    if value == 0.0 || (1e-2..1e4).contains(&value.abs()) {
-        return short(&format!("{value:.3}"));
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if (1e-4..1e4).contains(&value.abs()) {
+        let decimals = (3.0 - value.abs().log10().floor()).max(1.0) as usize;
+        return short(&format!("{value:.decimals$}"));
     }
     let text = format!("{value:.2e}");
     match text.split_once('e') {

@@ -44,14 +44,16 @@ struct ReportError {
 pub(super) struct Report {
     folder: PathBuf,
     title: String,
+    sheets: &'static str,
 }
 
 impl Report {
-    /// `title` names the run.
-    pub(super) fn new(folder: &Path, title: String) -> Self {
+    /// `title` names the run, `sheets` says what its sheets show.
+    pub(super) fn new(folder: &Path, title: String, sheets: &'static str) -> Self {
         Self {
             folder: folder.into(),
             title,
+            sheets,
         }
     }
 
@@ -75,10 +77,10 @@ impl Report {
         page += "<h2>Curves</h2>\n<div class=\"row\">\n";
         for chart in self.charts()? {
             if let Some(svg) = chart.svg()? {
-                let legend = chart.legend();
+                let caption = chart.caption();
                 writeln!(
                     page,
-                    "<figure>{svg}<figcaption>{legend}</figcaption></figure>"
+                    "<figure>{svg}<figcaption>{caption}</figcaption></figure>"
                 )?;
             }
         }
@@ -113,14 +115,17 @@ impl Report {
             |name: &str, value: String| writeln!(page, "<tr><th>{name}</th><td>{value}</td></tr>");
         if let Some((step, loss)) = losses.last() {
             row("Steps made", format!("{step:.0}"))?;
-            row("Loss of the last batch", format!("{loss:.5}"))?;
+            row("Loss of the last batch", number(*loss))?;
         }
         if let Some((step, loss)) = validation.column("loss").last() {
-            row("Validation loss", format!("{loss:.5} after step {step:.0}"))?;
+            row(
+                "Validation loss",
+                format!("{} after step {step:.0}", number(*loss)),
+            )?;
         }
         if !seconds.is_empty() {
             let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
-            row("Seconds per step, mean", format!("{mean:.4}"))?;
+            row("Seconds per step, mean", number(mean))?;
         }
         *page += "</table>\n";
         Ok(())
@@ -128,7 +133,12 @@ impl Report {
 
     fn charts(&self) -> Outcome<Vec<Chart<'static>>> {
         let (steps, validation) = (self.read("steps.csv")?, self.read("validation.csv")?);
-        let chart = |title, log, series| Chart { title, log, series };
+        let chart = |title, note, log, series| Chart {
+            title,
+            note,
+            log,
+            series,
+        };
         let one = |points| vec![Series::new("", points)];
         let waits = steps.rows(["step", "seconds", "data_seconds"]);
         let waits = waits
@@ -139,26 +149,40 @@ impl Report {
             Series::new("validation", validation.column("loss")),
         ];
         Ok(vec![
-            chart("Loss", true, losses),
+            chart(
+                "Loss",
+                "with its weights, in the units of the objective",
+                true,
+                losses,
+            ),
             chart(
                 "Validation loss by noise level",
+                "sigma in the network's own pixel units",
                 true,
                 by_level(&self.read("levels.csv")?),
             ),
             chart(
                 "Fréchet distance to held-out images",
+                "squared, in the units of the network's features",
                 true,
                 one(self.read(score::FILE)?.column("distance")),
             ),
-            chart("Learning rate", false, one(steps.column("learning_rate"))),
+            chart(
+                "Learning rate",
+                "",
+                false,
+                one(steps.column("learning_rate")),
+            ),
             chart(
                 "Norm of the gradient",
+                "before it is clipped",
                 true,
                 one(steps.column("gradient_norm")),
             ),
-            chart("Seconds per step", false, one(steps.column("seconds"))),
+            chart("Seconds per step", "", false, one(steps.column("seconds"))),
             chart(
                 "Share of the time spent waiting for data",
+                "0 to 1",
                 false,
                 one(waits.collect()),
             ),
@@ -172,7 +196,11 @@ impl Report {
         if chosen.is_empty() {
             return Ok(());
         }
-        *page += "<h2>Samples</h2>\n<div class=\"row\">\n";
+        write!(
+            page,
+            "<h2>Samples</h2>\n<p>{}</p>\n<div class=\"row\">\n",
+            self.sheets
+        )?;
         for Sheet { path, step, .. } in chosen {
             let bytes = fs::read(&path).map_err(|source| failure("read", &path, source))?;
             writeln!(
