@@ -95,9 +95,9 @@ fn it_is_of_the_same_evaluation() {
 fn guidance_keeps_that_of_the_conditional_denoiser() {
     let other = DenoiserFn::new(|x: Tensor<4>, _| x.mul_scalar(-3.0));
     for scale in [1.0, 2.5] {
-        let guided = ClassifierFree::new(denoiser(), other.clone(), scale);
+        let guided = ClassifierFree::new(denoiser(), other, scale);
         check("guided", &guided, &shares(0.0, 1.0));
-        let swapped = ClassifierFree::new(other.clone(), denoiser(), scale);
+        let swapped = ClassifierFree::new(other, denoiser(), scale);
         assert!(swapped.denoise_with_variance(noisy(), 0.3).1.is_none());
     }
 }
