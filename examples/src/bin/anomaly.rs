@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Phantoms of another seed than those of the training, and where their lesions are.
     let phantoms = LesionPhantoms::new(7, 0, SIZE, SIZE)?;
-    let (ill, masks): (Vec<Image>, Vec<Image>) = (0..20)
+    let (ill, masks): (Vec<Image>, Vec<Image>) = (0..100)
         .map(|index| phantoms.planted(index))
         .map(|planted| (planted.image, planted.mask))
         .unzip();
@@ -93,7 +93,7 @@ fn trained(device: &Device) -> Result<Pretrained, Box<dyn Error>> {
         ..DiffusionConfig::default()
     };
     let config = TrainingConfig {
-        steps: 600,
+        steps: 1500,
         learning_rate: 3e-3,
         learning_rate_decay: LearningRateDecay::Cosine { floor: 0.0 },
         ema_decays: vec![0.98],
