@@ -39,11 +39,11 @@ const PURPOSE: u64 = u64::from_be_bytes(*b"judged\0\0");
 
 /// A small network of digits for each objective of training, judged by a published classifier
 ///
-/// All have the network `tiny` (`sliced` half its channels), the same batches, and a learning rate that falls as half a cosine; samples
-/// are drawn by 50 steps of DDIM. The figures are the share of samples of which the classifier is surer than one half, and the Fréchet
-/// distance between its hidden layer on samples and on as many test digits. The classifier is sure of much that is no digit, mostly
-/// an 8, so the share says little without the distance: noise stands beside as a control, and other test digits as what can be reached.
-/// A run that was interrupted goes on where it has stopped.
+/// All have the network `tiny`, the same batches, and a learning rate that falls as half a cosine; samples are drawn by 50 steps of
+/// DDIM. The figures are the share of samples of which the classifier is surer than one half, and the Fréchet distance between its hidden
+/// layer on samples and on as many test digits. The classifier is sure of much that is no digit, mostly an 8, so the share says little
+/// without the distance: noise stands beside as a control, and other test digits as what can be reached. A run that was interrupted
+/// goes on where it has stopped.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The folder of MNIST.

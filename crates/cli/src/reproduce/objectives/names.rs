@@ -30,9 +30,9 @@ pub(super) enum ObjectiveName {
     Edm,
     /// Denoising score matching at a geometric range of noise levels, with the weights of NCSN.
     NcsnDsm,
-    /// Sliced score matching at the same levels from 0.1 on: 8 projections, and half the channels.
+    /// Sliced score matching at the same levels from 0.1 on.
     Sliced,
-    /// Its variance-reduced form, of one projection.
+    /// Its variance-reduced form.
     SlicedVr,
     /// Straight paths.
     FlowMatching,
@@ -75,15 +75,9 @@ impl ObjectiveName {
                 (Flow, (schedule, LABEL))
             }
         };
-        let tiny = UNetConfig::preset("tiny")?;
         let network = UNetConfig {
             learned_sigma: self == Self::Hybrid,
-            // Of few weights, since the noise of the gradients is of each.
-            base_channels: match self {
-                Self::Sliced => tiny.base_channels / 2,
-                _ => tiny.base_channels,
-            },
-            ..tiny
+            ..UNetConfig::preset("tiny")?
         };
         let architecture = Architecture::UNet(network);
         let model = ModelConfig::new(architecture, parametrisation, schedule, label, [SIZE; 2]);
@@ -97,16 +91,10 @@ impl ObjectiveName {
 
     fn objective(self) -> ObjectiveConfig {
         let weighting = match self {
-            Self::Sliced => {
-                return ObjectiveConfig::Sliced {
-                    projections: 8,
-                    variance_reduction: false,
-                };
-            }
-            Self::SlicedVr => {
+            Self::Sliced | Self::SlicedVr => {
                 return ObjectiveConfig::Sliced {
                     projections: 1,
-                    variance_reduction: true,
+                    variance_reduction: self == Self::SlicedVr,
                 };
             }
             Self::Hybrid => return ObjectiveConfig::Hybrid {},
