@@ -56,12 +56,7 @@ impl MeasurementConfig {
             let operator = operator.expect("the same was built before");
             let image = images.dims();
             let y = noise.corrupt(operator.forward().forward(images), rng);
-            // There is no noise where nothing is seen.
-            let y = match operator.inpainting() {
-                Some(mask) => mask.forward(y),
-                None => y,
-            };
-            seen(&operator, y, image)
+            seen(&operator, blanked(&operator, y), image)
         }))
     }
 
@@ -90,6 +85,14 @@ impl MeasurementConfig {
             expected: serde_json::to_string(&self.operator).unwrap_or_default(),
             seed: self.seed,
         })
+    }
+}
+
+/// A measurement that is zero where nothing is seen: there is no noise either.
+pub(crate) fn blanked(operator: &AnyOperator, y: Tensor<4>) -> Tensor<4> {
+    match operator.inpainting() {
+        Some(mask) => mask.forward(y),
+        None => y,
     }
 }
 

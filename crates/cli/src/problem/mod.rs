@@ -16,6 +16,7 @@ use arguments::{ArgumentError, OperatorName};
 
 use crate::{
     failure::{Failure, Outcome},
+    measurement::blanked,
     sheet::save_sheet,
 };
 
@@ -100,10 +101,7 @@ impl Problem {
             name,
             image_shape,
             clean: given.is_none().then_some(shown),
-            measurement: match &mask {
-                Some(mask) => measurement * mask.clone(),
-                None => measurement,
-            },
+            measurement: blanked(&operator, measurement),
             operator: Rc::new(operator),
             mask,
         })
