@@ -37,7 +37,7 @@ use tweedie::{
 pub(crate) use arguments::Arguments;
 pub(crate) use held_out::HeldOutArguments;
 pub(crate) use settings::recorded_measurement;
-pub(crate) use show::draws;
+pub(crate) use show::{decoded_draws, draws};
 
 use self::{
     dashboard::Dashboard,

@@ -116,14 +116,7 @@ impl Show<Network> for Decoded<'_> {
         rows: Range<usize>,
         mut rng: Rng,
     ) -> Outcome<Option<Tensor<4>>> {
-        let count = rows.len();
-        let given = told(in_turn(self.model, rows), rng.device());
-        let denoiser = self.model.denoiser(Conditioned {
-            backbone: network.clone(),
-            given,
-        })?;
-        let latents = sampled(self.model, Box::new(denoiser), count, &mut rng)?;
-        Ok(Some(self.autoencoder.decode(latents).clamp(0.0, 1.0)))
+        decoded_draws(self.model, network, &self.autoencoder, rows, &mut rng).map(Some)
     }
 }
 
@@ -192,6 +185,23 @@ pub(crate) fn draws(
     let count = rows.len();
     let given = told(in_turn(model, rows), rng.device());
     drawn(model, network, count, given, rng)
+}
+
+/// The same of a model of latents, decoded.
+pub(crate) fn decoded_draws(
+    model: &ModelConfig,
+    network: &Network,
+    autoencoder: &PretrainedAutoencoder,
+    rows: Range<usize>,
+    rng: &mut Rng,
+) -> Outcome<Tensor<4>> {
+    let count = rows.len();
+    let denoiser = model.denoiser(Conditioned {
+        backbone: network.clone(),
+        given: told(in_turn(model, rows), rng.device()),
+    })?;
+    let latents = sampled(model, Box::new(denoiser), count, rng)?;
+    Ok(autoencoder.decode(latents).clamp(0.0, 1.0))
 }
 
 fn drawn(

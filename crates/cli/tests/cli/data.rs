@@ -16,9 +16,15 @@ fn idx(magic: u32, sizes: &[u32], values: &[u8]) -> Vec<u8> {
 
 /// Digits of 6 x 6 pixels, all of class 3.
 pub(crate) fn digits(place: &Place, train: u32, test: u32) {
+    digits_of(6, place, train, test);
+}
+
+/// Grey squares in the place of digits, all of class 3.
+pub(crate) fn digits_of(side: u32, place: &Place, train: u32, test: u32) {
     fs::create_dir(place.path("digits")).unwrap();
     for (prefix, count) in [("train", train), ("t10k", test)] {
-        let images = idx(0x803, &[count, 6, 6], &vec![128; count as usize * 36]);
+        let pixels = vec![128; (count * side * side) as usize];
+        let images = idx(0x803, &[count, side, side], &pixels);
         let labels = idx(0x801, &[count], &vec![3; count as usize]);
         place.write(&format!("digits/{prefix}-images-idx3-ubyte"), images);
         place.write(&format!("digits/{prefix}-labels-idx1-ubyte"), labels);

@@ -207,7 +207,7 @@ fn what_cannot_be_judged_is_refused() {
 }
 
 /// A classifier that finds the odds of one digit to each other one `e^logit`, whatever it sees.
-fn sure_of(digit: usize, logit: f32, path: &Path) {
+pub(crate) fn sure_of(digit: usize, logit: f32, path: &Path) {
     let mut tensors = Vec::new();
     let mut add = |layer: &str, weight: Vec<usize>| {
         tensors.push((format!("{layer}.bias"), weight[..1].to_vec()));

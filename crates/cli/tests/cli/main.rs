@@ -28,6 +28,7 @@ mod learned_variance;
 mod levy;
 mod mcmc;
 mod models;
+mod objectives;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../src/train/presets/mod.rs"]
 mod presets;

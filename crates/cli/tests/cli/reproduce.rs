@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::{
-    bad_input::{FAILED, USAGE, assert_refused},
+    bad_input::{FAILED, assert_refused},
     run::Place,
 };
 
@@ -140,13 +140,4 @@ fn bad_spectra_are_refused() {
     }
     let done = place.run("reproduce gaussian-w2 --spectrum absent.npy");
     assert_refused(&done, FAILED, &["cannot read absent.npy"]);
-}
-
-#[test]
-fn objectives_need_their_digits_their_judge_and_a_name() {
-    let place = Place::new();
-    let line = "reproduce objectives --data none --classifier none";
-    assert_refused(&place.run(line), FAILED, &["none"]);
-    let done = place.run(&format!("{line} --objectives gan"));
-    assert_refused(&done, USAGE, &["gan", "ddpm-simple", "flow-matching"]);
 }

@@ -2,48 +2,43 @@
 //! classifier.
 
 mod names;
+mod runs;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tweedie::{
     burn::tensor::{Device, Tensor},
     core::Rng,
-    data::{Idx, Image, Split, Unlabelled},
+    data::Image,
     metrics::frechet_distance,
-    models::{ModelConfig, Network},
-    training::{
-        CHECKPOINTS_FOLDER, Checkpoint, Diffusion, Event, Examples, Flow, LearningRateDecay,
-        Trainer, TrainingConfig, TrainingError,
-    },
+    training::Examples,
 };
 
-use self::names::ObjectiveName;
+use self::{
+    names::ObjectiveName,
+    runs::{Runs, word},
+};
 use crate::{
     failure::{Failure, Outcome},
     judge::{DIGITS, Judge, SIZE, sure},
     quality::save_report,
     sheet::save_sheet,
-    train::draws,
 };
-
-/// Images that are drawn at a time.
-const BATCH: usize = 64;
 
 /// Samples of each objective in the picture.
 const SHOWN: usize = 16;
 
-/// Keeps the random numbers of the samples apart from those of the training.
-const PURPOSE: u64 = u64::from_be_bytes(*b"judged\0\0");
-
 /// A small network of digits for each objective of training, judged by a published classifier
 ///
 /// All have the network `tiny`, the same batches, and a learning rate that falls as half a cosine; samples are drawn by 50 steps of
-/// DDIM. The figures are the share of samples of which the classifier is surer than one half, and the Fréchet distance between its hidden
-/// layer on samples and on as many test digits. The classifier is sure of much that is no digit, mostly an 8, so the share says little
-/// without the distance: noise stands beside as a control, and other test digits as what can be reached. A run that was interrupted
-/// goes on where it has stopped.
+/// DDIM. Those in `latent` learn the 2 x 4 x 4 latents of an autoencoder, which is trained first and for as many steps, with two levels of
+/// the network; `implicit-latent` sees half of the images. The figures are the share of samples of which the classifier is surer
+/// than one half, and the Fréchet distance between its hidden layer on samples and on as many test digits. The classifier is sure of
+/// much that is no digit, mostly an 8, so the share says little without the distance: noise stands beside as a control, and other test
+/// digits as what can be reached; for latents the decoded white noise, and test digits through the autoencoder. A run that was
+/// interrupted goes on where it has stopped.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The folder of MNIST.
@@ -93,34 +88,38 @@ struct Row {
 pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     let device = Device::flex();
     let judge = Judge::open(&arguments.classifier, &device)?;
-    let open = |split| -> Outcome<Examples> {
-        let digits = Idx::open(&arguments.data, split)?;
-        Ok(Arc::new(Unlabelled(digits)))
-    };
-    let (learnt, held_out) = (open(Split::Train)?, open(Split::Test)?);
+    let runs = Runs::open(arguments, &device)?;
     let names = match arguments.objectives.as_slice() {
         [] => ObjectiveName::value_variants(),
         some => some,
     };
     let count = arguments.samples as usize;
-    let digits = test_digits(&held_out, 2 * count, &device)?;
+    let digits = test_digits(runs.held_out(), 2 * count, &device)?;
+    let (reference, others) = (
+        digits.clone().slice(0..count),
+        digits.slice(count..2 * count),
+    );
     let scale = Scale {
         judge: &judge,
-        reference: judge.features(digits.clone().slice(0..count)),
+        reference: judge.features(reference),
     };
     println!(
         "{:<16}{:>9}{:>18}{:>11}{:>9}   digits 0 to 9",
         "", "samples", "sure", "Fréchet", "s"
     );
     let noise = Rng::seeded(1, &device).uniform([count, 1, SIZE, SIZE]);
-    let mut rows = vec![
-        scale.row("(test digits)", &digits.slice(count..2 * count), 0.0),
-        scale.row("(noise)", &noise, 0.0),
-    ];
+    let mut controls = vec![("(test digits)", others.clone()), ("(noise)", noise)];
+    if names.iter().any(|name| name.is_of_latents()) {
+        controls.extend(runs.decoded(others)?);
+    }
+    let mut rows: Vec<Row> = controls
+        .iter()
+        .map(|(name, images)| scale.row(name, images, 0.0))
+        .collect();
     rows.iter().for_each(print);
     let mut shown = Vec::new();
     for &name in names {
-        let (images, seconds) = one(name, arguments, [&learnt, &held_out], &device)?;
+        let (images, seconds) = runs.one(name)?;
         let row = scale.row(&word(name), &images, seconds);
         print(&row);
         shown.push(images.slice(0..SHOWN.min(count)));
@@ -189,69 +188,6 @@ fn test_digits(set: &Examples, count: usize, device: &Device) -> Outcome<Tensor<
         }));
     }
     Ok(batch)
-}
-
-/// Trains and draws; the samples, and the seconds that the training took.
-fn one(
-    name: ObjectiveName,
-    arguments: &Arguments,
-    [learnt, held_out]: [&Examples; 2],
-    device: &Device,
-) -> Outcome<(Tensor<4>, f64)> {
-    let (model, learning) = name.task()?;
-    let config = TrainingConfig {
-        steps: arguments.steps,
-        batch_size: arguments.batch_size as usize,
-        learning_rate_decay: LearningRateDecay::Cosine { floor: 0.0 },
-        validate_every: 0,
-        sample_every: 0,
-        ..TrainingConfig::default()
-    };
-    let folder = arguments.out.join(word(name));
-    let task = Diffusion::new(model.clone(), learning)?;
-    let (learnt, held_out) = (learnt.clone(), held_out.clone());
-    let mut trainer = match Checkpoint::latest(&folder.join(CHECKPOINTS_FOLDER)) {
-        Ok(checkpoint) => {
-            if checkpoint.config()? != config {
-                return Err(TrainingError::Occupied { folder }.into());
-            }
-            Trainer::resume(&checkpoint, config, task, learnt, held_out, device)?
-        }
-        Err(TrainingError::NoCheckpoint { .. }) => {
-            Trainer::new(config, task, learnt, held_out, device)?
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let start = Instant::now();
-    trainer.run(&folder, |event| {
-        if let Event::Checkpoint(checkpoint) = event {
-            eprintln!("{}: step {}", word(name), checkpoint.step());
-        }
-        Flow::Continue
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-    let count = arguments.samples as usize;
-    Ok((samples(&model, trainer.average(), count, device)?, seconds))
-}
-
-fn samples(
-    model: &ModelConfig,
-    network: &Network,
-    count: usize,
-    device: &Device,
-) -> Outcome<Tensor<4>> {
-    let rng = Rng::seeded(0, device).fork(PURPOSE);
-    let batches = (0..count).step_by(BATCH).map(|start| {
-        let mut rng = rng.clone().starting_at(start as u64);
-        draws(model, network, start..count.min(start + BATCH), &mut rng)
-    });
-    let batches = batches.collect::<Result<Vec<_>, Failure>>()?;
-    Ok(Tensor::cat(batches, 0).clamp(0.0, 1.0))
-}
-
-fn word(name: ObjectiveName) -> String {
-    name.to_possible_value()
-        .map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 fn print(row: &Row) {

@@ -3,7 +3,10 @@
 use clap::ValueEnum;
 use tweedie::{
     core::{NoiseLabel, Parametrisation, ScheduleConfig},
-    models::{Architecture, ModelConfig, ModelError, UNetConfig},
+    models::{
+        Architecture, AutoencoderConfig, AutoencoderModel, ModelConfig, ModelError, Pixels,
+        UNetConfig,
+    },
     training::{
         DiffusionConfig, Distance, LevelDistribution, LevelsConfig, ObjectiveConfig, Weighting,
     },
@@ -34,6 +37,10 @@ pub(super) enum ObjectiveName {
     Sliced,
     /// Its variance-reduced form.
     SlicedVr,
+    /// Sliced score matching, of the latents of an autoencoder.
+    SlicedLatent,
+    /// Implicit score matching of the same latents.
+    ImplicitLatent,
     /// Straight paths.
     FlowMatching,
     /// Noise and variance of the reverse step.
@@ -43,13 +50,38 @@ pub(super) enum ObjectiveName {
 /// Label of the last time where a schedule is continuous: that of a table's last step.
 const LABEL: NoiseLabel = NoiseLabel::Time { scale: 1000.0 };
 
+/// Height and width of the digits that an autoencoder sees: 28 cannot be halved three times.
+pub(super) const PADDED: usize = 32;
+
+/// The autoencoder: latents of 2 x 4 x 4, in which an exact trace is affordable.
+pub(super) fn autoencoder() -> AutoencoderModel {
+    let architecture = AutoencoderConfig {
+        latent_channels: 2,
+        channel_multipliers: vec![1, 2, 4, 4],
+        ..AutoencoderConfig::default()
+    };
+    AutoencoderModel::new(architecture, [PADDED; 2])
+}
+
 impl ObjectiveName {
+    /// Whether it learns latents, in the place of pixels.
+    pub(super) fn is_of_latents(self) -> bool {
+        matches!(self, Self::SlicedLatent | Self::ImplicitLatent)
+    }
+
+    /// Images of a step, of those asked for: the exact trace takes 65 evaluations of each.
+    pub(super) fn batch_size(self, asked: usize) -> usize {
+        match self {
+            Self::ImplicitLatent => asked.div_ceil(2),
+            _ => asked,
+        }
+    }
+
     /// The model and what it learns.
     pub(super) fn task(self) -> Result<(ModelConfig, DiffusionConfig), ModelError> {
         use Parametrisation::{Edm, Epsilon, Flow, V, X0};
         let table = (ScheduleConfig::DDPM, NoiseLabel::Step { steps: 1000 });
-        let exploding = |sigma_min| {
-            let sigma_max = 50.0;
+        let exploding = |sigma_min, sigma_max| {
             (
                 ScheduleConfig::VarianceExploding {
                     sigma_min,
@@ -67,9 +99,12 @@ impl ObjectiveName {
                 (Edm { sigma_data: 0.5 }, (schedule, LABEL))
             }
             // The score itself is as large as 1/sigma; the noise, -sigma times the score, has variance 1 at all levels.
-            Self::NcsnDsm => (Epsilon, exploding(0.02)),
+            Self::NcsnDsm => (Epsilon, exploding(0.02, 50.0)),
             // With `c_skip` the score of images of this size is built in, and the noise of the gradients is less where there is much noise.
-            Self::Sliced | Self::SlicedVr => (Edm { sigma_data: 0.5 }, exploding(0.1)),
+            Self::Sliced | Self::SlicedVr => (Edm { sigma_data: 0.5 }, exploding(0.1, 50.0)),
+            Self::SlicedLatent | Self::ImplicitLatent => {
+                (Edm { sigma_data: 1.0 }, exploding(0.1, 20.0))
+            }
             Self::FlowMatching => {
                 let schedule = ScheduleConfig::FlowMatching { sigma_max: 999.0 };
                 (Flow, (schedule, LABEL))
@@ -79,8 +114,23 @@ impl ObjectiveName {
             learned_sigma: self == Self::Hybrid,
             ..UNetConfig::preset("tiny")?
         };
-        let architecture = Architecture::UNet(network);
-        let model = ModelConfig::new(architecture, parametrisation, schedule, label, [SIZE; 2]);
+        let mut model = ModelConfig::new(
+            Architecture::UNet(network),
+            parametrisation,
+            schedule,
+            label,
+            [SIZE; 2],
+        );
+        if self.is_of_latents() {
+            let [channels, height, width] = autoencoder().latent_shape()?;
+            model.architecture = Architecture::UNet(UNetConfig {
+                channels,
+                channel_multipliers: vec![1, 2],
+                ..UNetConfig::preset("tiny")?
+            });
+            model.image_size = [height, width];
+            model.pixels = Pixels::Unit;
+        }
         let learning = DiffusionConfig {
             objective: self.objective(),
             levels: self.levels(),
@@ -97,6 +147,13 @@ impl ObjectiveName {
                     variance_reduction: self == Self::SlicedVr,
                 };
             }
+            Self::SlicedLatent => {
+                return ObjectiveConfig::Sliced {
+                    projections: 8,
+                    variance_reduction: false,
+                };
+            }
+            Self::ImplicitLatent => return ObjectiveConfig::Implicit {},
             Self::Hybrid => return ObjectiveConfig::Hybrid {},
             Self::Elbo => Weighting::Elbo,
             Self::MinSnr => Weighting::MinSnr { gamma: 5.0 },
