@@ -118,7 +118,7 @@ pub enum TrainingError {
     },
     /// The validation loss is infinite or not a number.
     #[error(
-        "the validation loss after step {step} is {loss}; {}",
+        "the validation loss after step {step} is {loss}, in its worst row {row_loss} at noise level {sigma}; {}",
         unharmed(checkpoint)
     )]
     NonFiniteValidation {
@@ -126,6 +126,10 @@ pub enum TrainingError {
         step: u64,
         /// The loss.
         loss: f64,
+        /// The loss of the worst image held out: one that is no number, or else the largest.
+        row_loss: f64,
+        /// Its noise level, in the network's own pixel units.
+        sigma: f64,
         /// The last checkpoint.
         checkpoint: Option<PathBuf>,
     },

@@ -5,7 +5,7 @@ use tweedie_data::ExampleBatcher;
 
 use crate::{
     Level, LevelRecord, Task, Trainer, TrainingError, ValidationRecord,
-    trainer::{LEVELS, Purpose, weighted_mean},
+    trainer::{LEVELS, Purpose, weighted_mean, worst},
 };
 
 /// Classes of noise levels, each with as many rows.
@@ -41,9 +41,12 @@ impl<T: Task> Trainer<T> {
         let losses = self.validation_losses(network, &levels)?;
         let (step, loss) = (self.step(), weighted_mean(&levels, &losses));
         if !loss.is_finite() {
+            let (sigma, row_loss) = worst(&levels, &losses);
             return Err(TrainingError::NonFiniteValidation {
                 step,
                 loss,
+                row_loss,
+                sigma,
                 checkpoint: self.saved.clone(),
             });
         }

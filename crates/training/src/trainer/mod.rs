@@ -29,7 +29,7 @@ use crate::{
     prefetch::Prefetch,
 };
 
-pub(crate) use step::weighted_mean;
+pub(crate) use step::{weighted_mean, worst};
 
 /// Purposes of the random numbers of a run.
 #[derive(Clone, Copy)]

@@ -58,12 +58,7 @@ impl<T: Task> Trainer<T> {
         if loss.is_finite() && norm.is_finite() {
             return Ok(loss);
         }
-        // In the total order what is no number is above infinity; its sign is chance.
-        let worst = levels
-            .iter()
-            .zip(losses)
-            .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
-        let (sigma, row_loss) = worst.map_or((0.0, loss), |(level, loss)| (level.sigma, *loss));
+        let (sigma, row_loss) = worst(levels, losses);
         let (step, checkpoint) = (self.step + 1, self.saved.clone());
         Err(if loss.is_finite() {
             TrainingError::NonFiniteGradient {
@@ -99,6 +94,16 @@ impl<T: Task> Trainer<T> {
         self.step += 1;
         self.averages.update(self.network.get(), self.step);
     }
+}
+
+/// Noise level and loss of the worst row: one that is no number, or else the largest.
+pub(crate) fn worst(levels: &[Level], losses: &[f64]) -> (f64, f64) {
+    // In the total order what is no number is above infinity; its sign is chance.
+    let worst = levels
+        .iter()
+        .zip(losses)
+        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+    worst.map_or((0.0, 0.0), |(level, loss)| (level.sigma, *loss))
 }
 
 /// The mean loss of rows, each with the weight of its level.

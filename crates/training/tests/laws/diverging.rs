@@ -68,7 +68,8 @@ fn a_validation_that_is_no_number_stops_the_run_before_the_checkpoint() {
     };
     let error = run(&mut trainer(config, model(small())), folder.path(), None).unwrap_err();
     assert!(
-        matches!(error, TrainingError::NonFiniteValidation { step: 1, loss, checkpoint: None } if !loss.is_finite()),
+        matches!(error, TrainingError::NonFiniteValidation { step: 1, loss, row_loss, sigma, checkpoint: None }
+            if !loss.is_finite() && !row_loss.is_finite() && sigma > 0.0),
         "{error}"
     );
     assert!(Checkpoint::latest(&folder.path().join("checkpoints")).is_err());
