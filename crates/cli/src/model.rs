@@ -326,7 +326,11 @@ impl Model {
 
     /// As [`denoiser`](Self::denoiser), of a class for each image, or told that it is told none.
     pub(crate) fn given(&self, classes: Option<&[usize]>) -> Outcome<Box<dyn Denoiser>> {
-        let given = self.pretrained.given(classes, None)?;
+        let given = self.pretrained.given(classes, None);
+        let given = given.map_err(|error| match error {
+            ModelError::Class { .. } => Failure::usage(error),
+            _ => error.into(),
+        })?;
         self.arrangement.of(Box::new(given))
     }
 

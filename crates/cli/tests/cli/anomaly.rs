@@ -124,6 +124,9 @@ fn lesions_are_searched_in_phantoms_and_pictures() {
     assert!(!done.out.contains("AUROC"), "{done:?}");
     assert!(place.path("own/counterfactual.png").exists());
     assert!(report(&place, "own")["findings"].is_null());
+
+    let refused = place.run("anomaly --checkpoint run --healthy 5");
+    assert_refused(&refused, USAGE, &["number 2", "class 5"]);
 }
 
 #[test]
