@@ -46,7 +46,10 @@ fn objectives_are_trained_drawn_and_judged() {
         let names = figures.as_array().unwrap().iter();
         let names: Vec<&str> = names.map(|row| row["name"].as_str().unwrap()).collect();
         assert_eq!(names.join(" "), name);
-        fs::read(place.path("out.png")).unwrap()
+        let picture = fs::read(place.path("out.png")).unwrap();
+        let height = u32::from_be_bytes(picture[20..24].try_into().unwrap());
+        assert_eq!(height as usize, names.len() * 30 - 2);
+        picture
     };
 
     let pixels = format!("{line} --steps 2 --batch-size 4 --objectives x0");

@@ -27,7 +27,7 @@ use crate::{
     sheet::save_sheet,
 };
 
-/// Samples of each objective in the picture.
+/// Samples of each row of the picture.
 const SHOWN: usize = 16;
 
 /// A small network of digits for each objective of training, judged by a published classifier
@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
     /// Also write the figures here.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also draw the first samples, a row for each objective.
+    /// Also draw the first samples of each, in rows.
     #[arg(long, value_name = "FILE.png")]
     picture: Option<PathBuf>,
 }
@@ -112,18 +112,19 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     if names.iter().any(|name| name.is_of_latents()) {
         controls.extend(runs.decoded(others)?);
     }
-    let mut rows: Vec<Row> = controls
-        .iter()
-        .map(|(name, images)| scale.row(name, images, 0.0))
-        .collect();
-    rows.iter().for_each(print);
-    let mut shown = Vec::new();
+    let (mut rows, mut shown) = (Vec::new(), Vec::new());
+    let mut add = |name: &str, images: Tensor<4>, seconds| {
+        let row = scale.row(name, &images, seconds);
+        print(&row);
+        rows.push(row);
+        shown.push(images.slice(0..SHOWN.min(count)));
+    };
+    for (name, images) in controls {
+        add(name, images, 0.0);
+    }
     for &name in names {
         let (images, seconds) = runs.one(name)?;
-        let row = scale.row(&word(name), &images, seconds);
-        print(&row);
-        shown.push(images.slice(0..SHOWN.min(count)));
-        rows.push(row);
+        add(&word(name), images, seconds);
     }
     if let Some(path) = &arguments.picture {
         save_sheet(Tensor::cat(shown, 0), SHOWN.min(count), path)?;
