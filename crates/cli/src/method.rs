@@ -66,7 +66,7 @@ pub(crate) enum GridName {
 const LEAST_SIGMA: f64 = 1.0 / 255.0;
 
 /// The exponent of Karras et al. 2022.
-const RHO: f64 = 7.0;
+pub(crate) const RHO: f64 = 7.0;
 
 /// Settings of the steps.
 #[derive(Args, Clone, Copy, Debug, Serialize)]
@@ -172,7 +172,7 @@ impl Method {
     }
 }
 
-/// The reverse process that the program runs.
+/// The reverse process that the program runs. Where the schedule ends with noise, the last state is denoised.
 type Process<'a> = Reverse<Arc<dyn Schedule>, Box<dyn Denoiser + 'a>>;
 
 fn flow<'a>(
@@ -182,7 +182,7 @@ fn flow<'a>(
     grid: TimeGrid,
 ) -> Box<dyn PosteriorSampler + 'a> {
     let process = Reverse::flow(schedule, denoiser);
-    Box::new(DiffusionSampler::new(process, solver, grid))
+    Box::new(DiffusionSampler::new(process, solver, grid).denoise_last())
 }
 
 fn sde<'a>(
@@ -192,5 +192,5 @@ fn sde<'a>(
     grid: TimeGrid,
 ) -> Box<dyn PosteriorSampler + 'a> {
     let process = Reverse::sde(schedule, denoiser);
-    Box::new(DiffusionSampler::new(process, solver, grid))
+    Box::new(DiffusionSampler::new(process, solver, grid).denoise_last())
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tweedie::data::Image;
+
 use crate::{
     bad_input::{FAILED, USAGE, assert_refused},
     run::Place,
@@ -40,6 +42,26 @@ fn a_trained_run_is_sampled_from_its_newest_checkpoint() {
     let heun =
         place.succeed("sample --checkpoint run --samples 2 --steps 3 --solver heun --out heun");
     assert!(heun.out.contains("5 evaluations"), "{heun:?}");
+}
+
+/// A schedule that ends with noise: what is left of it is taken away. The network answers nothing, so that its clean images are grey.
+#[test]
+fn samples_have_no_noise_left() {
+    let place = Place::new();
+    place.succeed(
+        "train --config small.toml --steps 1 --set training.learning_rate=1e-9 --set task.model.parametrisation.edm.sigma_data=0.01 \
+         --set task.model.label.time.scale=1.0 --set task.model.schedule.type=variance_exploding --set task.model.schedule.sigma_min=1.0 \
+         --set task.model.schedule.sigma_max=2.0 --out noisy",
+    );
+    for solver in ["ddpm", "ddim"] {
+        place.succeed(&format!(
+            "sample --checkpoint noisy --samples 1 --steps 3 --solver {solver} --out drawn"
+        ));
+        let image = Image::load(place.path("drawn/samples.png"), None).unwrap();
+        let farthest = image.pixels().iter().map(|p| (p - 0.5).abs());
+        let farthest = farthest.fold(0.0, f32::max);
+        assert!(farthest < 0.01, "{solver}: {farthest}");
+    }
 }
 
 #[test]
