@@ -136,6 +136,10 @@ impl DataConfig {
                 Ok(published(open(Split::Train)?, open(Split::Test)?))
             }
             Self::Cifar10 { path } => {
+                let own = self.name().usual_shape();
+                if shape != own {
+                    return Err(Failure::usage(SettingsError::Size { own, found: shape }));
+                }
                 let open = |split| -> Outcome<Examples> {
                     let set = Cifar10::open(path, split)?;
                     let labels = set.labels().to_vec();
@@ -149,6 +153,11 @@ impl DataConfig {
                 crop,
                 horizontal_flip,
             } => {
+                let [_, height, width] = shape;
+                if height != width {
+                    let size = [height, width];
+                    return Err(Failure::usage(SettingsError::NotSquare { size }));
+                }
                 let config = ImageFolderConfig {
                     size: shape[1],
                     channels: match shape[0] {

@@ -28,6 +28,10 @@ pub(super) enum SettingsError {
         expected: &'static [usize],
         found: usize,
     },
+    #[error(
+        "the images of the data set are {own:?} (channels, height, width), the model takes {found:?}"
+    )]
+    Size { own: [usize; 3], found: [usize; 3] },
     #[error("images of a folder are square, the model takes {} x {}", size[0], size[1])]
     NotSquare { size: [usize; 2] },
     #[error(
@@ -45,6 +49,11 @@ pub(super) enum SettingsError {
     },
     #[error("{} lies in no subfolder of {}: there is one for each class", file.display(), folder.display())]
     NoClass { file: PathBuf, folder: PathBuf },
+    #[error(
+        "a class has the image {} alone, and of each class some are held out: expected at least 2 images",
+        file.display()
+    )]
+    OneImage { file: PathBuf },
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]

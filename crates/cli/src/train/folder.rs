@@ -31,15 +31,12 @@ pub(super) fn sets(
     let (learnt, held_out) = match &labels {
         None => parts(std::iter::once(0..files)),
         Some(labels) => {
-            let starts = (0..files).filter(|&file| file == 0 || labels[file] != labels[file - 1]);
-            parts(starts.map(|start| {
-                start
-                    ..start
-                        + labels[start..]
-                            .iter()
-                            .take_while(|&&label| label == labels[start])
-                            .count()
-            }))
+            let ranges = ranges(labels);
+            if let Some(range) = ranges.iter().find(|range| range.len() < 2) {
+                let file = images.files()[range.start].clone();
+                return Err(Failure::usage(SettingsError::OneImage { file }));
+            }
+            parts(ranges.into_iter())
         }
     };
     let passes = if is_varied {
@@ -96,6 +93,17 @@ fn labels(
         });
     }
     Ok(labels)
+}
+
+/// The files of each class.
+fn ranges(labels: &[usize]) -> Vec<std::ops::Range<usize>> {
+    let mut start = 0;
+    let classes = labels.chunk_by(|a, b| a == b).map(|class| {
+        let range = start..start + class.len();
+        start = range.end;
+        range
+    });
+    classes.collect()
 }
 
 /// The first files of each range, and the last ones.

@@ -142,6 +142,18 @@ fn a_folder_has_a_subfolder_for_each_class() {
         "{refused:?}"
     );
 
+    // One that is held out leaves nothing to learn.
+    pictures(&place, "pictures/eels", 1);
+    let refused = place.run(&format!(
+        "{line} three --set task.model.architecture.classes=3"
+    ));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.err.contains("eels/0.png alone") && refused.err.contains("at least 2"),
+        "{refused:?}"
+    );
+    fs::remove_dir_all(place.path("pictures/eels")).unwrap();
+
     pictures(&place, "pictures", 1);
     let refused = place.run(&format!(
         "{line} stray --set task.model.architecture.classes=2"

@@ -9,7 +9,7 @@ use tweedie::{burn::tensor::Device, core::Schedule, models::Pretrained};
 
 use crate::{
     bad_input::{FAILED, USAGE, assert_refused},
-    data::digits,
+    data::{digits, pictures},
     flow::{first_time, grid},
     run::{Place, checkpoint},
 };
@@ -173,6 +173,22 @@ fn classes_variances_and_probes_reach_the_numbers() {
         threes[0] != fours[0] && threes[1] != fours[1],
         "{threes:?}, {fours:?}"
     );
+}
+
+#[test]
+fn images_of_another_shape_are_refused() {
+    let place = Place::new();
+    place.succeed("train --config small.toml --set task.model.image_size=[8,12] --out oblong");
+    pictures(&place, "pictures", 3);
+    let done = place.run("evaluate --checkpoint oblong --data folder --path pictures --images 2");
+    assert_refused(&done, USAGE, &["square", "8 x 12"]);
+
+    pictures(&place, "coloured", 3);
+    place.succeed(
+        "train --config small.toml --data folder --path coloured --size 8 --channels rgb --out coloured-run",
+    );
+    let done = place.run("evaluate --checkpoint coloured-run --data cifar10 --path none");
+    assert_refused(&done, USAGE, &["[3, 32, 32]", "[3, 8, 8]"]);
 }
 
 #[test]
