@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     }
     let judge = Judge::open(&arguments.judge, &device)?;
     let classes = arguments.classes.of_or_all(&model, &device)?;
-    if classes.count() > DIGITS {
+    if classes.count() != DIGITS {
         return Err(Failure::usage(OtherClasses {
             found: classes.count(),
         }));

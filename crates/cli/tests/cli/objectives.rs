@@ -80,14 +80,35 @@ fn objectives_are_trained_drawn_and_judged() {
     assert_eq!(rows(&place.path("runs/implicit-latent/steps.csv")), 2);
 
     let other = latents.replace("--batch-size 4", "--batch-size 2");
-    assert_refused(&place.run(&other), FAILED, &["autoencoder"]);
+    assert_refused(
+        &place.run(&other),
+        USAGE,
+        &["autoencoder", "--batch-size", "--out"],
+    );
+    fs::rename(place.path("digits"), place.path("fashion")).unwrap();
+    let other = latents.replace("--data digits", "--data fashion");
+    assert_refused(&place.run(&other), USAGE, &["digits", "fashion", "--out"]);
+    let many = other
+        .replace("--samples 2", "--samples 3")
+        .replace("--out runs", "--out more");
+    assert_refused(&place.run(&many), USAGE, &["has 4 images", "at least 6"]);
+}
+
+/// One step of each: a combination that no run can have would show after hours.
+#[test]
+fn every_objective_has_a_run() {
+    let place = with_digits();
+    place.succeed(
+        "reproduce objectives --data digits --classifier judge.safetensors --samples 2 --steps 1 --batch-size 2 --json out.json --out runs",
+    );
+    assert_eq!(read(&place, "out.json").as_array().unwrap().len(), 4 + 14);
 }
 
 #[test]
 fn samples_of_asked_digits_are_counted_by_what_they_are_taken_for() {
     let place = with_digits();
     place.succeed(
-        "train --preset mnist --data mnist --path digits --set task.model.architecture.classes=10 --steps 2 --batch-size 2 --out run",
+        "train --preset mnist --data mnist --path digits --set task.model.architecture.classes=10 --set task.label_dropout=0.1 --steps 2 --batch-size 2 --out run",
     );
     let line = "reproduce digits-by-class --checkpoint run --judge judge.safetensors --solver ddim --steps 2 --json out.json";
     place.succeed(&format!("{line} --samples 5 --picture out.png"));

@@ -183,7 +183,7 @@ fn test_digits(set: &Examples, count: usize, device: &Device) -> Outcome<Tensor<
     let [found, channels, height, width] = batch.dims();
     if found < count || [channels, height, width] != [1, SIZE, SIZE] {
         return Err(Failure::usage(OtherImages {
-            found,
+            found: set.len(),
             shape: [channels, height, width],
             expected: count,
         }));

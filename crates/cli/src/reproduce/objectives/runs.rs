@@ -1,6 +1,6 @@
 //! The trainings of the experiment, in pixels and in the latents of an autoencoder, and draws of what they have learnt.
 
-use std::{ops::Range, path::PathBuf, sync::Arc, time::Instant};
+use std::{fs, ops::Range, path::PathBuf, sync::Arc, time::Instant};
 
 use clap::ValueEnum;
 use tweedie::{
@@ -22,6 +22,8 @@ use super::{
 use crate::{
     failure::{Failure, Outcome},
     judge::SIZE,
+    quality::save_report,
+    sheet::make_folder,
     train::{decoded_draws, draws},
 };
 
@@ -61,14 +63,53 @@ pub(super) struct Runs<'a> {
     padded: Sets,
 }
 
+/// Name of the file in their folder that says what the runs have learnt from.
+const DATA_FILE: &str = "data.json";
+
+/// What lies in the folder of the runs is not what is asked for.
+#[derive(Debug, thiserror::Error)]
+enum OtherRuns {
+    #[error("{} holds runs on {found}, asked for {asked}: choose another --out", folder.display())]
+    Data {
+        folder: PathBuf,
+        found: String,
+        asked: String,
+    },
+    #[error("{} was trained with other --steps or another --batch-size: choose another --out", folder.display())]
+    Settings { folder: PathBuf },
+}
+
 impl<'a> Runs<'a> {
     pub(super) fn open(arguments: &'a Arguments, device: &'a Device) -> Outcome<Self> {
-        Ok(Self {
+        let runs = Self {
             arguments,
             device,
             digits: Sets::open(arguments, 0)?,
             padded: Sets::open(arguments, BORDER)?,
-        })
+        };
+        runs.claim()?;
+        Ok(runs)
+    }
+
+    /// Runs on other data would be taken for what is asked for.
+    fn claim(&self) -> Outcome<()> {
+        let folder = &self.arguments.out;
+        make_folder(folder)?;
+        let (file, asked) = (folder.join(DATA_FILE), &self.arguments.data);
+        let asked = asked.canonicalize()?.display().to_string();
+        if !file.exists() {
+            return save_report(&asked, &file);
+        }
+        let found: String = serde_json::from_str(&fs::read_to_string(&file)?)?;
+        if found == asked {
+            return Ok(());
+        }
+        let folder = folder.clone();
+        Err(Failure::usage(OtherRuns::Data {
+            folder,
+            found,
+            asked,
+        }))
     }
 
     /// The test digits.
@@ -166,7 +207,7 @@ impl<'a> Runs<'a> {
             Ok(checkpoint) if checkpoint.config()? == config => {
                 Trainer::resume(&checkpoint, config, task, learnt, held_out, self.device)?
             }
-            Ok(_) => return Err(TrainingError::Occupied { folder }.into()),
+            Ok(_) => return Err(Failure::usage(OtherRuns::Settings { folder })),
             Err(TrainingError::NoCheckpoint { .. }) => {
                 Trainer::new(config, task, learnt, held_out, self.device)?
             }
