@@ -134,20 +134,14 @@ impl TaskConfig {
                 model, measurement, ..
             }) => {
                 check_size(model)?;
-                let (found, expected) = match measurement {
-                    Some(_) => (
-                        model.architecture.condition_channels(),
-                        model.architecture.channels(),
-                    ),
-                    None => (model.architecture.condition_channels(), 0),
-                };
-                if found != expected {
-                    return Err(SettingsError::Measurement { expected, found });
-                }
+                check_seen(model, measurement.is_some())?;
             }
             Self::Classifier(settings) => settings.model.validate()?,
             Self::Autoencoder(settings) => settings.model.validate()?,
-            Self::Latent(LatentSettings { model, .. }) => check_size(model)?,
+            Self::Latent(LatentSettings { model, .. }) => {
+                check_size(model)?;
+                check_seen(model, false)?;
+            }
         }
         Ok(())
     }
@@ -215,6 +209,19 @@ impl LatentSettings {
     ) -> Outcome<PretrainedAutoencoder> {
         PretrainedAutoencoder::open(&self.folder(checkpoint)?, device).map_err(Failure::from)
     }
+}
+
+/// Refuses a network that sees more, or less, than it will be shown.
+fn check_seen(model: &ModelConfig, is_shown: bool) -> Result<(), SettingsError> {
+    let found = model.architecture.condition_channels();
+    let expected = match is_shown {
+        true => model.architecture.channels(),
+        false => 0,
+    };
+    if found == expected {
+        return Ok(());
+    }
+    Err(SettingsError::Measurement { expected, found })
 }
 
 fn check_size(model: &ModelConfig) -> Result<(), SettingsError> {
