@@ -127,7 +127,7 @@ impl Arguments {
         ];
         match unused.into_iter().find(|(used, _)| *used) {
             Some((_, option)) => Err(Failure::usage(ClassError::Unasked { option })),
-            None => Ok(None),
+            None => model.check_without_class().map(|()| None),
         }
     }
 
@@ -156,6 +156,9 @@ impl Arguments {
         }
         if told == 0 && self.guidance != 1.0 {
             return Err(Failure::usage(ClassError::Guidance { name: name() }));
+        }
+        if self.guidance != 1.0 {
+            model.check_without_class()?;
         }
         let known = classifier.as_ref().map(|classifier| classifier.classes());
         let count = match (known, told) {

@@ -19,6 +19,7 @@ use tweedie::{
 use crate::{
     failure::{Failure, Outcome},
     latent::Decoder,
+    train,
 };
 
 /// Where the shipped model was made, as shown to users.
@@ -78,6 +79,8 @@ pub(crate) struct Model {
     pretrained: Pretrained,
     denoiser: Box<dyn Denoiser>,
     arrangement: Arrangement,
+    /// It was told the class of every image, so it never learnt what to make of none.
+    needs_class: bool,
     /// Of a model of latents.
     autoencoder: Option<PretrainedAutoencoder>,
 }
@@ -119,6 +122,16 @@ enum SightError {
     Blind { name: String },
     #[error("--tile and --self-ensemble are for networks that see nothing beside their input")]
     Averaged,
+}
+
+/// A network that was always told a class would have to do without.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{name} was trained with task.label_dropout = 0 and knows images of a class alone: found a use of it without one, as all guidance \
+     is; `sample --class` draws of a class"
+)]
+struct NeedsClass {
+    name: String,
 }
 
 /// What is done to pixels is not done to latents.
@@ -202,11 +215,17 @@ impl Arguments {
             );
         }
         let arrangement = self.arrangement(&pretrained)?;
+        let needs_class = pretrained.config().architecture.classes() > 0
+            && match &self.checkpoint {
+                Some(path) => train::recorded_label_dropout(path)? == Some(0.0),
+                None => false,
+            };
         Ok(Model {
             name: name + &self.manner(),
             denoiser: arrangement.of(Box::new(pretrained.denoiser().clone()))?,
             pretrained,
             arrangement,
+            needs_class,
             autoencoder: None,
         })
     }
@@ -324,11 +343,20 @@ impl Model {
         self.denoiser.as_ref()
     }
 
+    /// Refuses a network that has only learnt images of known classes.
+    pub(crate) fn check_without_class(&self) -> Outcome<()> {
+        if !self.needs_class {
+            return Ok(());
+        }
+        let name = self.name.clone();
+        Err(Failure::usage(NeedsClass { name }))
+    }
+
     /// As [`denoiser`](Self::denoiser), of a class for each image, or told that it is told none.
     pub(crate) fn given(&self, classes: Option<&[usize]>) -> Outcome<Box<dyn Denoiser>> {
         let given = self.pretrained.given(classes, None);
         let given = given.map_err(|error| match error {
-            ModelError::Class { .. } => Failure::usage(error),
+            ModelError::Class { .. } | ModelError::NoClasses => Failure::usage(error),
             _ => error.into(),
         })?;
         self.arrangement.of(Box::new(given))

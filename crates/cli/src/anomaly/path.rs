@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tweedie::{
     burn::tensor::{Device, Tensor},
-    core::{ClassifierFree, Denoiser, Rng, Schedule, TimeGrid},
+    core::{ClassifierFree, Denoiser, Rng, Schedule, ScheduleConfig, TimeGrid},
     fidelity::{ClassLikelihood, Posterior},
     samplers::{Counterfactual, SampleError},
     solvers::Step,
@@ -14,6 +14,7 @@ use super::arguments::Arguments;
 use crate::{
     classes,
     failure::{Failure, Outcome},
+    method::RHO,
     model::Model,
 };
 
@@ -37,8 +38,9 @@ pub(super) struct Led {
 impl Way {
     pub(super) fn open(arguments: &Arguments, device: &Device) -> Outcome<Self> {
         let model = arguments.model.open(device)?;
+        model.check_without_class()?;
         let schedule = model.schedule()?;
-        let grid = grid(schedule.as_ref(), arguments.steps as usize)?;
+        let grid = grid(&model.config().schedule, schedule.as_ref(), arguments.steps)?;
         let level = arguments.level() as usize;
         let path = Counterfactual::new(schedule, &grid, level, arguments.ascent.into())
             .map_err(Failure::usage)?;
@@ -108,12 +110,24 @@ impl Way {
     }
 }
 
-/// Equal steps of time, from the horizon to where noise cannot be seen.
-fn grid(schedule: &dyn Schedule, steps: usize) -> Outcome<TimeGrid> {
+/// Steps from the horizon to where noise cannot be seen, of equal time; of a schedule whose time is the noise level, after Karras et al.
+/// 2022: most of its time is beyond what an image has.
+fn grid(config: &ScheduleConfig, schedule: &dyn Schedule, steps: u32) -> Outcome<TimeGrid> {
+    let (horizon, steps) = (schedule.horizon(), steps as usize);
+    if let ScheduleConfig::Karras { .. } = config {
+        let highest = schedule.sigma(horizon);
+        return Ok(TimeGrid::karras(
+            schedule,
+            highest,
+            LEAST_SIGMA,
+            RHO,
+            steps,
+        )?);
+    }
     let least = if schedule.sigma(0.0) < LEAST_SIGMA {
         schedule.time_at(LEAST_SIGMA)
     } else {
         0.0
     };
-    Ok(TimeGrid::uniform(schedule.horizon(), least, steps)?)
+    Ok(TimeGrid::uniform(horizon, least, steps)?)
 }

@@ -52,7 +52,10 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
 
     let denoiser: Box<dyn Denoiser + '_> = match arguments.learned {
         true => learned::denoiser(arguments, &model, &problem)?,
-        false => Box::new(model.denoiser()),
+        false => {
+            model.check_without_class()?;
+            Box::new(model.denoiser())
+        }
     };
     let prior = Counted::new(denoiser);
     let recipe = Recipe {

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use tweedie::training::{Snapshots, Task, Trainer};
 
-use super::{Plan, Run};
+use super::{Plan, Run, Settings};
 use crate::{
     device::DeviceName,
     failure::{Failure, Outcome},
@@ -73,10 +73,11 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
 }
 
 impl Arguments {
-    /// Makes the averages of the run that `trainer` goes on from. `next` says what there is to do with a model.
+    /// Makes the averages of the run that `trainer` goes on from, and that `record` tells of. `next` says what there is to do with a model.
     pub(super) fn make<T: Task>(
         &self,
         trainer: &Trainer<T>,
+        record: &Settings,
         next: impl Fn(&Path) -> Option<String>,
     ) -> Outcome {
         let snapshots = Snapshots::open(&self.run)?;
@@ -90,6 +91,7 @@ impl Arguments {
             println!("  {width:<8}  {loss:.6}");
             if let Some(folder) = &self.out {
                 trainer.save_network(&network, folder)?;
+                record.write(folder)?;
                 println!("  written   {}", folder.display());
                 if let Some(next) = next(folder) {
                     println!("{next}");

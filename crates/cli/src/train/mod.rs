@@ -36,7 +36,7 @@ use tweedie::{
 
 pub(crate) use arguments::Arguments;
 pub(crate) use held_out::HeldOutArguments;
-pub(crate) use settings::recorded_measurement;
+pub(crate) use settings::{recorded_label_dropout, recorded_measurement};
 pub(crate) use show::{decoded_draws, draws};
 
 use self::{
@@ -167,7 +167,7 @@ impl Run<'_> {
         let held_out = sets.held_out.clone();
         let mut trainer = plan.trainer(task, sets, devices).map_err(blame)?;
         if let Some(average) = self.average {
-            return average.make(&trainer, |folder| self.next(folder));
+            return average.make(&trainer, settings, |folder| self.next(folder));
         }
         let score = settings.feature_network.as_ref().map(|path| {
             Score::require_draws(show.are_draws())?;
@@ -281,14 +281,21 @@ impl Run<'_> {
         lines.join("\n")
     }
 
-    /// What there is to do with a model of the run, where it can be sampled.
+    /// What there is to do with a model of the run, where images come of it.
     fn next(&self, model: &Path) -> Option<String> {
-        let is_sampled = matches!(
-            self.plan.settings.task,
-            TaskConfig::Diffusion(_) | TaskConfig::Latent(_)
-        );
+        let verb = match &self.plan.settings.task {
+            TaskConfig::Diffusion(settings) if settings.measurement.is_some() => {
+                "restore --learned"
+            }
+            // It denoises at one level, and draws nothing.
+            TaskConfig::Diffusion(settings) if settings.model.only_sigma.is_some() => return None,
+            TaskConfig::Diffusion(_) | TaskConfig::Latent(_) => "sample",
+            TaskConfig::Classifier(_) | TaskConfig::Autoencoder(_) => return None,
+        };
         let (model, flag) = (model.display(), self.flag());
-        is_sampled.then(|| format!("Next: cargo xtask sample --checkpoint {model}{flag}"))
+        Some(format!(
+            "Next: cargo xtask {verb} --checkpoint {model}{flag}"
+        ))
     }
 
     /// The option that names the run's device, where it is one and not the usual one.

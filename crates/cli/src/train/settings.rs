@@ -27,8 +27,25 @@ use crate::{
 /// Name of the file with the settings in the folder of a run.
 pub(super) const RUN_FILE: &str = "run.toml";
 
-/// On what measurements a network was trained that is in the folder of a run or in a checkpoint of one, if that is recorded.
+/// On what measurements a network was trained, if that is recorded.
 pub(crate) fn recorded_measurement(place: &Path) -> Outcome<Option<MeasurementConfig>> {
+    Ok(match recorded_task(place)? {
+        Some(TaskConfig::Diffusion(settings)) => settings.measurement,
+        _ => None,
+    })
+}
+
+/// How often the classes of a network's training were kept from it, if that is recorded.
+pub(crate) fn recorded_label_dropout(place: &Path) -> Outcome<Option<f64>> {
+    Ok(match recorded_task(place)? {
+        Some(TaskConfig::Diffusion(settings)) => Some(settings.learning.label_dropout),
+        Some(TaskConfig::Latent(settings)) => Some(settings.learning.label_dropout),
+        _ => None,
+    })
+}
+
+/// What a network has learnt that is in the folder of a run or in a checkpoint of one.
+fn recorded_task(place: &Path) -> Outcome<Option<TaskConfig>> {
     let checkpoints = place
         .parent()
         .filter(|parent| parent.ends_with(CHECKPOINTS_FOLDER));
@@ -37,10 +54,7 @@ pub(crate) fn recorded_measurement(place: &Path) -> Outcome<Option<MeasurementCo
     let Some(folder) = folders.find(|folder| folder.join(RUN_FILE).exists()) else {
         return Ok(None);
     };
-    Ok(match Settings::recorded(folder)?.task {
-        TaskConfig::Diffusion(settings) => settings.measurement,
-        _ => None,
-    })
+    Ok(Some(Settings::recorded(folder)?.task))
 }
 
 /// Everything that a run depends on.

@@ -22,6 +22,7 @@ fn trained() -> Place {
     let told = SETTINGS
         .replace(r#"type = "phantoms""#, r#"type = "lesions""#)
         .replace("groups = 4", "groups = 4\nclasses = 2")
+        .replace("\"diffusion\"", "\"diffusion\"\nlabel_dropout = 0.1")
         .replace("[8, 8]", "[16, 16]");
     place.write("told.toml", told);
     place.succeed("train --config told.toml --out run");
@@ -125,6 +126,17 @@ fn lesions_are_searched_in_phantoms_and_pictures() {
     assert!(place.path("own/counterfactual.png").exists());
     assert!(report(&place, "own")["findings"].is_null());
 
+    // Where time is the noise level, its steps are those of Karras et al. 2022, eq. 5, from 80/2 to 1/255 in pixels of [0, 1].
+    place.succeed(
+        "train --config told.toml --set task.model.schedule.type=karras --set task.model.schedule.sigma_max=80.0 \
+         --set task.model.parametrisation.edm.sigma_data=0.5 --set task.model.label.time.scale=1.0 --out karras",
+    );
+    place.succeed("anomaly --checkpoint karras --steps 4 --level 1 --images 2 --out high");
+    let [low, high] = [1.0 / 255.0, 40.0].map(|sigma: f64| sigma.powf(1.0 / 7.0));
+    let top = (low + 0.25 * (high - low)).powi(7);
+    let found = report(&place, "high")["top"].as_f64().unwrap();
+    assert!((found - top).abs() < 1e-9 * top, "{found}, {top}");
+
     let refused = place.run("anomaly --checkpoint run --healthy 5");
     assert_refused(&refused, USAGE, &["number 2", "class 5"]);
 }
@@ -143,7 +155,7 @@ fn what_cannot_be_searched_is_refused() {
     }
     // The shipped network is told no classes.
     let done = place.run("anomaly --steps 3");
-    assert_refused(&done, FAILED, &["class"]);
+    assert_refused(&done, USAGE, &["class"]);
     let done = place.run("anomaly --classifier nowhere --steps 3");
     assert_refused(&done, FAILED, &["nowhere"]);
 }

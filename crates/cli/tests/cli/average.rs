@@ -37,6 +37,9 @@ fn an_average_is_a_model_that_samples() {
     let done = place.succeed("average --run run --width 0.08 --out model");
     assert!(done.out.contains("--checkpoint model"), "{}", done.out);
     place.succeed("sample --checkpoint model --samples 1 --steps 2 --out drawn");
+    // What the network has learnt is known of it too.
+    let record = |folder: &str| fs::read(place.path(folder).join("run.toml")).unwrap();
+    assert_eq!(record("model"), record("run"));
 }
 
 /// A folder with files in it may be a checkpoint.

@@ -144,6 +144,19 @@ fn classes_that_cannot_be_drawn_are_refused() {
         let done = place.run(&format!("sample --checkpoint {line}"));
         assert_refused(&done, USAGE, &words);
     }
+    // It has never learnt what no class is.
+    place.succeed(
+        "train --config small.toml --data lesions --set task.model.architecture.classes=2 --out always",
+    );
+    for line in [
+        "sample --checkpoint always",
+        "sample --checkpoint always --class 1 --guidance 2",
+        "restore --checkpoint always/checkpoints/step-00000003",
+        "anomaly --checkpoint always",
+    ] {
+        assert_refused(&place.run(line), USAGE, &["always", "label_dropout = 0"]);
+    }
+    place.succeed("sample --checkpoint always --class 1 --samples 1 --steps 2 --out drawn");
     let done = place.run("sample --checkpoint plain --class 1 --classifier plain");
     assert_refused(&done, FAILED, &["plain", "classifier.json"]);
 }

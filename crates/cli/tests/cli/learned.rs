@@ -19,7 +19,9 @@ const ASKED: &str = "restore --learned --checkpoint seeing --operator blur --blu
 #[test]
 fn the_measurement_makes_the_samples() {
     let place = Place::new();
-    place.succeed(BLURRED);
+    let trained = place.succeed(BLURRED);
+    let next = "Next: cargo xtask restore --learned --checkpoint seeing";
+    assert!(trained.out.contains(next), "{trained:?}");
     let sheet = |options: &str| {
         let done = place.succeed(&format!("{ASKED} {options} --out restored"));
         assert!(!done.err.contains("note:"), "{done:?}");
