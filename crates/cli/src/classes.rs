@@ -157,9 +157,6 @@ impl Arguments {
         if told == 0 && self.guidance != 1.0 {
             return Err(Failure::usage(ClassError::Guidance { name: name() }));
         }
-        if self.guidance != 1.0 {
-            model.check_without_class()?;
-        }
         let known = classifier.as_ref().map(|classifier| classifier.classes());
         let count = match (known, told) {
             (None, told) => told,

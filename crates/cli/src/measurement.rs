@@ -35,7 +35,8 @@ pub(crate) enum UnknownMeasurement {
     )]
     Noise { expected: f64, found: f64 },
     #[error(
-        "the network was trained on other measurements: {expected}, with seed {seed}; --seed chooses what of an operator is random, and --mask FILE gives missing pixels whatever the seed"
+        "the network was trained on other measurements: {expected}, with seed {seed}; --seed chooses what of an operator is random, and \
+         --mask FILE gives missing pixels whatever the seed"
     )]
     Operator { expected: String, seed: u64 },
 }

@@ -354,6 +354,9 @@ impl Model {
 
     /// As [`denoiser`](Self::denoiser), of a class for each image, or told that it is told none.
     pub(crate) fn given(&self, classes: Option<&[usize]>) -> Outcome<Box<dyn Denoiser>> {
+        if classes.is_none() {
+            self.check_without_class()?;
+        }
         let given = self.pretrained.given(classes, None);
         let given = given.map_err(|error| match error {
             ModelError::Class { .. } | ModelError::NoClasses => Failure::usage(error),
@@ -364,6 +367,7 @@ impl Model {
 
     /// As [`denoiser`](Self::denoiser), of a network that sees `image`, of one row for all images, in [0, 1].
     pub(crate) fn seeing(&self, image: Tensor<4>) -> Outcome<Box<dyn Denoiser>> {
+        self.check_without_class()?;
         Ok(Box::new(self.pretrained.given(None, Some(image))?))
     }
 

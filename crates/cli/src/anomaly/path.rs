@@ -38,7 +38,6 @@ pub(super) struct Led {
 impl Way {
     pub(super) fn open(arguments: &Arguments, device: &Device) -> Outcome<Self> {
         let model = arguments.model.open(device)?;
-        model.check_without_class()?;
         let schedule = model.schedule()?;
         let grid = grid(&model.config().schedule, schedule.as_ref(), arguments.steps)?;
         let level = arguments.level() as usize;

@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments, device: DeviceName) -> Outcome {
         None => {
             let model = arguments.model.open(&device)?;
             model.check_level(arguments.sigma)?;
+            model.check_without_class()?;
             Known::Learnt(Box::new(model))
         }
     };

@@ -153,6 +153,7 @@ fn classes_that_cannot_be_drawn_are_refused() {
         "sample --checkpoint always --class 1 --guidance 2",
         "restore --checkpoint always/checkpoints/step-00000003",
         "anomaly --checkpoint always",
+        "mcmc --prior model --checkpoint always",
     ] {
         assert_refused(&place.run(line), USAGE, &["always", "label_dropout = 0"]);
     }
